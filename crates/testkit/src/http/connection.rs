@@ -1,0 +1,285 @@
+//! One TCP connection, on which requests follow one another.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::reply::{Framing, Head, Reply};
+use super::{Body, HttpError, Request, Version};
+
+/// Bytes of a body that are sent between two looks for an early reply.
+const SEND_BYTES: usize = 64 * 1024;
+/// How long the body waits for `100 Continue` before it is sent all the same,
+/// as RFC 9110 §10.1.1 allows.
+const CONTINUE_WAIT: Duration = Duration::from_secs(1);
+
+/// A connection to a server.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    /// Received and not yet used.
+    received: Vec<u8>,
+    limit: Duration,
+    usable: bool,
+}
+
+impl Connection {
+    /// Connects. `limit` bounds the connect and then each exchange as a whole.
+    ///
+    /// # Errors
+    /// [`HttpError::Io`] when the server does not accept.
+    pub fn open(address: SocketAddr, limit: Duration) -> Result<Self, HttpError> {
+        let stream = TcpStream::connect_timeout(&address, limit)?;
+        // Head and body are two writes; waiting for an acknowledgement between
+        // them would cost 40 ms an exchange.
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream,
+            received: Vec::new(),
+            limit,
+            usable: true,
+        })
+    }
+
+    /// Whether another request may follow: no reply so far announced the end,
+    /// and no body was cut short.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.usable
+    }
+
+    /// Sends a request and reads the reply.
+    ///
+    /// A server may answer before it has the whole body; what is left of the
+    /// body is then not sent and the connection is not usable any more.
+    ///
+    /// # Errors
+    /// [`HttpError::NoAnswer`] when no complete reply came within the limit;
+    /// the other variants as they say.
+    pub fn send(&mut self, request: &Request) -> Result<Reply, HttpError> {
+        let deadline = Instant::now() + self.limit;
+        let usable = std::mem::replace(&mut self.usable, false);
+        if !usable {
+            return Err(HttpError::Closed);
+        }
+        self.stream.set_write_timeout(Some(self.limit))?;
+        self.stream.write_all(&head_bytes(request))?;
+        let mut interim = Vec::new();
+        let mut early = None;
+        if request.expects_continue() && request.body != Body::None {
+            let until = deadline.min(Instant::now() + CONTINUE_WAIT);
+            early = self.await_continue(request, until, &mut interim)?;
+        }
+        let sent_all = early.is_none() && self.send_body(&request.body)?;
+        let head = match early {
+            Some(head) => head,
+            None => self.read_final_head(request, deadline, &mut interim)?,
+        };
+        let body = self.read_body(head.framing, deadline)?;
+        self.usable = sent_all && !head.closes;
+        Ok(Reply {
+            status: head.status,
+            headers: head.headers,
+            body,
+            interim,
+            closes: head.closes,
+        })
+    }
+
+    /// Waits for `100 Continue`; a final head that comes instead is given back.
+    fn await_continue(
+        &mut self,
+        request: &Request,
+        until: Instant,
+        interim: &mut Vec<u16>,
+    ) -> Result<Option<Head>, HttpError> {
+        match self.read_head(request, until) {
+            Ok(head) if head.is_interim() => {
+                interim.push(head.status);
+                Ok(None)
+            }
+            Ok(head) => Ok(Some(head)),
+            Err(HttpError::NoAnswer(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends the body; false when the server answered, or closed its side,
+    /// before all of it was sent.
+    fn send_body(&mut self, body: &Body) -> Result<bool, HttpError> {
+        match body {
+            Body::None => Ok(true),
+            Body::Sized(bytes) => self.send_pieces(bytes.chunks(SEND_BYTES).map(<[u8]>::to_vec)),
+            Body::Chunked(bytes) => {
+                let pieces = bytes.chunks(SEND_BYTES).map(chunk);
+                self.send_pieces(pieces.chain([b"0\r\n\r\n".to_vec()]))
+            }
+        }
+    }
+
+    fn send_pieces(&mut self, pieces: impl Iterator<Item = Vec<u8>>) -> Result<bool, HttpError> {
+        for piece in pieces {
+            if self.has_something_to_read()? {
+                return Ok(false);
+            }
+            match self.stream.write_all(&piece) {
+                Ok(()) => {}
+                // The reply, if there is one, tells why.
+                Err(error) if is_closed(&error) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(true)
+    }
+
+    fn has_something_to_read(&self) -> io::Result<bool> {
+        self.stream.set_nonblocking(true)?;
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false)?;
+        match peeked {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) if is_closed(&error) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read_final_head(
+        &mut self,
+        request: &Request,
+        deadline: Instant,
+        interim: &mut Vec<u16>,
+    ) -> Result<Head, HttpError> {
+        loop {
+            let head = self.read_head(request, deadline)?;
+            if !head.is_interim() {
+                return Ok(head);
+            }
+            interim.push(head.status);
+        }
+    }
+
+    fn read_head(&mut self, request: &Request, deadline: Instant) -> Result<Head, HttpError> {
+        loop {
+            if let Some(head) = Head::parse(&self.received, &request.method)? {
+                self.received.drain(..head.length);
+                return Ok(head);
+            }
+            if !self.receive(deadline)? {
+                return Err(HttpError::Closed);
+            }
+        }
+    }
+
+    fn read_body(&mut self, framing: Framing, deadline: Instant) -> Result<Vec<u8>, HttpError> {
+        match framing {
+            Framing::Length(length) => self.take(length, deadline),
+            Framing::Chunked => self.read_chunks(deadline),
+            Framing::UntilClose => {
+                while self.receive(deadline)? {}
+                Ok(std::mem::take(&mut self.received))
+            }
+        }
+    }
+
+    fn read_chunks(&mut self, deadline: Instant) -> Result<Vec<u8>, HttpError> {
+        let mut body = Vec::new();
+        loop {
+            let line = self.read_line(deadline)?;
+            let digits = line.split(';').next().unwrap_or_default().trim();
+            let malformed = |_| HttpError::Malformed(format!("chunk size {line:?}"));
+            let size = usize::from_str_radix(digits, 16).map_err(malformed)?;
+            if size == 0 {
+                break;
+            }
+            body.extend(self.take(size, deadline)?);
+            self.read_line(deadline)?;
+        }
+        // Trailer fields, up to the empty line.
+        while !self.read_line(deadline)?.is_empty() {}
+        Ok(body)
+    }
+
+    fn read_line(&mut self, deadline: Instant) -> Result<String, HttpError> {
+        loop {
+            if let Some(end) = self.received.windows(2).position(|it| it == b"\r\n") {
+                let line = self.take(end, deadline)?;
+                self.take(2, deadline)?;
+                return Ok(String::from_utf8_lossy(&line).into_owned());
+            }
+            if !self.receive(deadline)? {
+                return Err(HttpError::Closed);
+            }
+        }
+    }
+
+    /// Exactly `length` bytes.
+    fn take(&mut self, length: usize, deadline: Instant) -> Result<Vec<u8>, HttpError> {
+        while self.received.len() < length {
+            if !self.receive(deadline)? {
+                return Err(HttpError::Closed);
+            }
+        }
+        let rest = self.received.split_off(length);
+        Ok(std::mem::replace(&mut self.received, rest))
+    }
+
+    /// Receives some bytes; false at the end of the stream.
+    fn receive(&mut self, deadline: Instant) -> Result<bool, HttpError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(HttpError::NoAnswer(self.limit));
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        let mut piece = [0; 16 * 1024];
+        match self.stream.read(&mut piece) {
+            Ok(count) => {
+                self.received.extend(piece.iter().take(count));
+                Ok(count > 0)
+            }
+            Err(error) if is_timeout(&error) => Err(HttpError::NoAnswer(self.limit)),
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(true),
+            Err(error) if is_closed(&error) => Err(HttpError::Closed),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The request line and the headers, with the framing of the body added.
+fn head_bytes(request: &Request) -> Vec<u8> {
+    let version = match request.version {
+        Version::Http10 => "HTTP/1.0",
+        Version::Http11 => "HTTP/1.1",
+    };
+    let mut head = format!("{} {} {version}\r\n", request.method, request.target);
+    let framing = match &request.body {
+        Body::None => None,
+        Body::Sized(bytes) => Some(("Content-Length".to_owned(), bytes.len().to_string())),
+        Body::Chunked(_) => Some(("Transfer-Encoding".to_owned(), "chunked".to_owned())),
+    };
+    for (name, value) in request.headers.iter().chain(&framing) {
+        for part in [name, ": ", value, "\r\n"] {
+            head.push_str(part);
+        }
+    }
+    head.push_str("\r\n");
+    head.into_bytes()
+}
+
+fn chunk(bytes: &[u8]) -> Vec<u8> {
+    let mut framed = format!("{:x}\r\n", bytes.len()).into_bytes();
+    framed.extend_from_slice(bytes);
+    framed.extend_from_slice(b"\r\n");
+    framed
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+fn is_closed(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted
+    )
+}
