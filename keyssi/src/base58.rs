@@ -18,11 +18,45 @@ pub struct Base58Error {
     pub at: usize,
 }
 
+/// The 58 digits in the order of their values.
+const ALPHABET: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+
+/// Value of each ASCII character, [`NO_DIGIT`] for those outside the alphabet.
+const DIGIT_VALUES: [u8; 128] = digit_values();
+const NO_DIGIT: u8 = 0xff;
+
+/// Five digits are taken at a time: the largest power of 58 that fits a limb.
+const DIGITS_PER_LIMB: usize = 5;
+const LIMB_BASE: u64 = 58 * 58 * 58 * 58 * 58;
+
 /// Encodes bytes: one `1` for every leading zero byte, then the digits of the
 /// rest. No bytes give an empty text.
 #[must_use]
 pub fn encode(bytes: &[u8]) -> String {
-    bs58::encode(bytes).into_string()
+    let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
+    let mut limbs = big_endian_limbs(bytes.get(zeros..).unwrap_or_default());
+    // Digits in reverse order: the least significant first.
+    let mut digits: Vec<u8> = Vec::with_capacity(bytes.len() * 138 / 100 + DIGITS_PER_LIMB);
+    let mut start = 0;
+    while let Some(rest) = limbs.get_mut(start..).filter(|rest| !rest.is_empty()) {
+        let mut remainder = 0;
+        for limb in rest.iter_mut() {
+            let dividend = (remainder << 32) | u64::from(*limb);
+            *limb = low_half(dividend / LIMB_BASE);
+            remainder = dividend % LIMB_BASE;
+        }
+        for _ in 0..DIGITS_PER_LIMB {
+            digits.push(digit_of(remainder % 58));
+            remainder /= 58;
+        }
+        start += rest.iter().take_while(|&&limb| limb == 0).count();
+    }
+    while digits.last() == Some(&b'1') {
+        digits.pop();
+    }
+    let ones = std::iter::repeat_n('1', zeros);
+    ones.chain(digits.into_iter().rev().map(char::from))
+        .collect()
 }
 
 /// Decodes a text. An empty text gives no bytes.
@@ -31,18 +65,86 @@ pub fn encode(bytes: &[u8]) -> String {
 /// [`Base58Error`] if any character is outside the alphabet. White space and
 /// characters beyond ASCII count as outside, unlike in the reference.
 pub fn decode(text: &str) -> Result<Vec<u8>, Base58Error> {
-    if let Some(at) = text.bytes().position(|byte| !is_digit(byte)) {
-        return Err(Base58Error { at });
+    let zeros = text.bytes().take_while(|&byte| byte == b'1').count();
+    let digits = text.as_bytes().get(zeros..).unwrap_or_default();
+    // Least significant limb first.
+    let mut limbs: Vec<u32> = Vec::with_capacity(digits.len() / DIGITS_PER_LIMB + 1);
+    for (index, chunk) in digits.chunks(DIGITS_PER_LIMB).enumerate() {
+        let mut scale: u64 = 1;
+        let mut carry: u64 = 0;
+        for (offset, &byte) in chunk.iter().enumerate() {
+            let value = value_of(byte).ok_or(Base58Error {
+                at: zeros + index * DIGITS_PER_LIMB + offset,
+            })?;
+            scale *= 58;
+            carry = carry * 58 + u64::from(value);
+        }
+        for limb in &mut limbs {
+            let sum = u64::from(*limb) * scale + carry;
+            *limb = low_half(sum);
+            carry = sum >> 32;
+        }
+        if carry > 0 {
+            limbs.push(low_half(carry));
+        }
     }
-    bs58::decode(text)
-        .into_vec()
-        .map_err(|_| Base58Error { at: 0 })
+    let mut bytes = vec![0; zeros];
+    let significant = limbs.iter().rev().flat_map(|limb| limb.to_be_bytes());
+    bytes.extend(significant.skip_while(|&byte| byte == 0));
+    Ok(bytes)
 }
 
-/// True if the byte is one of the 58 digits: the letters and digits of ASCII
-/// without `0`, `I`, `O` and `l`.
-pub(crate) const fn is_digit(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() && !matches!(byte, b'0' | b'I' | b'O' | b'l')
+/// The bytes as one number in limbs of 32 bits, the most significant first.
+fn big_endian_limbs(bytes: &[u8]) -> Vec<u32> {
+    let short = bytes.len() % 4;
+    let (head, tail) = bytes.split_at(short);
+    let limb = |chunk: &[u8]| {
+        chunk
+            .iter()
+            .fold(0, |limb, &byte| (limb << 8) | u32::from(byte))
+    };
+    let first = (short > 0).then(|| limb(head));
+    first.into_iter().chain(tail.chunks(4).map(limb)).collect()
+}
+
+/// The lower 32 bits.
+const fn low_half(number: u64) -> u32 {
+    (number & 0xffff_ffff) as u32
+}
+
+/// The character of a digit value below 58.
+fn digit_of(value: u64) -> u8 {
+    usize::try_from(value)
+        .ok()
+        .and_then(|index| ALPHABET.get(index).copied())
+        .unwrap_or(b'1')
+}
+
+/// The value of a character of the alphabet.
+fn value_of(byte: u8) -> Option<u8> {
+    DIGIT_VALUES
+        .get(usize::from(byte))
+        .copied()
+        .filter(|&value| value != NO_DIGIT)
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler, where an index out of range is an error"
+)]
+const fn digit_values() -> [u8; 128] {
+    let mut values = [NO_DIGIT; 128];
+    let mut value: u8 = 0;
+    while value < 58 {
+        values[ALPHABET[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+}
+
+/// True if the byte is one of the 58 digits.
+pub(crate) fn is_digit(byte: u8) -> bool {
+    value_of(byte).is_some()
 }
 
 #[cfg(test)]
@@ -74,6 +176,17 @@ mod tests {
         #[test]
         fn decoding_undoes_encoding(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             prop_assert_eq!(decode(&encode(&bytes)).unwrap(), bytes);
+        }
+
+        #[test]
+        fn both_ways_agree_with_another_implementation(
+            zeros in 0_usize..5,
+            bytes in proptest::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let bytes = [vec![0; zeros], bytes].concat();
+            let text = bs58::encode(&bytes).into_string();
+            prop_assert_eq!(&encode(&bytes), &text);
+            prop_assert_eq!(decode(&text).unwrap(), bytes);
         }
 
         #[test]

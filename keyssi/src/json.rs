@@ -1,0 +1,518 @@
+//! JSON as JavaScript reads and writes it: `JSON.stringify(JSON.parse(text))`.
+//!
+//! Hints are part of what is signed, so both sides must agree on their text to
+//! the last character. Three things differ from common libraries: numbers are
+//! doubles and print as JavaScript prints them, keys that are array indices
+//! come first in ascending order, and strings may hold lone surrogates.
+//!
+//! **Source:** keyssi specification §1.6; ECMA-262 `JSON.parse`,
+//! `SerializeJSONProperty`, `QuoteJSONString`, `Number::toString`.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// Deepest accepted nesting; reading recurses once per level.
+const DEPTH_MAX: usize = 64;
+
+/// A JSON value in JavaScript's normal form.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Json {
+    Null,
+    Bool(bool),
+    /// Infinite if the text was beyond the doubles; JavaScript prints `null`.
+    Number(f64),
+    Text(JsText),
+    List(Vec<Json>),
+    /// In the order of printing, no key twice.
+    Object(Vec<(JsText, Json)>),
+}
+
+/// A JavaScript string, held as JavaScript would print it between quotes. That
+/// form is unique, can name lone surrogates, and compares like the string.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct JsText(String);
+
+impl JsText {
+    /// The string itself, if it is valid Unicode.
+    pub(crate) fn decoded(&self) -> Option<String> {
+        let mut text = String::with_capacity(self.0.len());
+        let mut rest = self.0.chars();
+        while let Some(character) = rest.next() {
+            text.push(if character == '\\' {
+                match rest.next()? {
+                    'b' => '\u{8}',
+                    't' => '\t',
+                    'n' => '\n',
+                    'f' => '\u{c}',
+                    'r' => '\r',
+                    'u' => {
+                        let digits: String = rest.by_ref().take(4).collect();
+                        char::from_u32(u32::from_str_radix(&digits, 16).ok()?)?
+                    }
+                    literal => literal,
+                }
+            } else {
+                character
+            });
+        }
+        Some(text)
+    }
+
+    /// True if the string is `name`, which needs no escapes.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.0 == name
+    }
+
+    fn push(&mut self, character: char) {
+        match character {
+            '"' => self.0.push_str("\\\""),
+            '\\' => self.0.push_str("\\\\"),
+            '\u{8}' => self.0.push_str("\\b"),
+            '\t' => self.0.push_str("\\t"),
+            '\n' => self.0.push_str("\\n"),
+            '\u{c}' => self.0.push_str("\\f"),
+            '\r' => self.0.push_str("\\r"),
+            control if control < ' ' => self.push_unit(u32::from(control)),
+            literal => self.0.push(literal),
+        }
+    }
+
+    /// Writes one code unit as an escape.
+    fn push_unit(&mut self, unit: u32) {
+        let digits = [12, 8, 4, 0].map(|shift| (unit >> shift) & 0xf);
+        self.0.push_str("\\u");
+        let digits = digits.into_iter();
+        self.0
+            .extend(digits.filter_map(|digit| char::from_digit(digit, 16)));
+    }
+
+    /// The number of an array index (`0` to `4294967294` in canonical form).
+    fn array_index(&self) -> Option<u32> {
+        let canonical = self.0 == "0" || self.0.starts_with(|c: char| ('1'..='9').contains(&c));
+        let index: u32 = canonical.then(|| self.0.parse().ok()).flatten()?;
+        (index < u32::MAX).then_some(index)
+    }
+}
+
+impl Json {
+    /// Reads a whole text. `None` if it is not JSON or nested too deep.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut reader = Reader { rest: text };
+        let value = reader.value(DEPTH_MAX)?;
+        reader.skip_space();
+        reader.rest.is_empty().then_some(value)
+    }
+
+    /// The text that `JSON.stringify` gives, without spaces.
+    pub(crate) fn print(&self) -> String {
+        let mut out = String::new();
+        self.print_to(&mut out);
+        out
+    }
+
+    fn print_to(&self, out: &mut String) {
+        match self {
+            Self::Null => out.push_str("null"),
+            Self::Bool(true) => out.push_str("true"),
+            Self::Bool(false) => out.push_str("false"),
+            Self::Number(number) => out.push_str(&print_number(*number)),
+            Self::Text(text) => print_text(text, out),
+            Self::List(items) => {
+                out.push('[');
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    item.print_to(out);
+                }
+                out.push(']');
+            }
+            Self::Object(members) => {
+                out.push('{');
+                for (index, (key, value)) in members.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    print_text(key, out);
+                    out.push(':');
+                    value.print_to(out);
+                }
+                out.push('}');
+            }
+        }
+    }
+}
+
+fn print_text(text: &JsText, out: &mut String) {
+    out.push('"');
+    out.push_str(&text.0);
+    out.push('"');
+}
+
+/// `Number::toString` of ECMA-262: the shortest digits that read back as the
+/// same double, in fixed notation from 1e-6 up to 1e21.
+pub(crate) fn print_number(number: f64) -> String {
+    if !number.is_finite() {
+        return "null".to_owned();
+    }
+    if number == 0.0 {
+        return "0".to_owned();
+    }
+    let sign = if number < 0.0 { "-" } else { "" };
+    let scientific = format!("{:e}", number.abs());
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let digits = mantissa.replace('.', "");
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    // The position of the decimal point, counted from before the first digit.
+    let point = exponent + 1;
+    let before = usize::try_from(point).unwrap_or(0);
+    let text = if (1..=21).contains(&point) {
+        match digits.split_at_checked(before) {
+            Some((whole, "")) => whole.to_owned(),
+            Some((whole, fraction)) => format!("{whole}.{fraction}"),
+            None => format!("{digits:0<before$}"),
+        }
+    } else if (-5..=0).contains(&point) {
+        let zeros = usize::try_from(-point).unwrap_or(0);
+        format!("0.{:0<zeros$}{digits}", "")
+    } else {
+        let (first, fraction) = digits.split_at(1);
+        let point = if fraction.is_empty() { "" } else { "." };
+        format!("{first}{point}{fraction}e{exponent:+}")
+    };
+    format!("{sign}{text}")
+}
+
+/// Takes values from the front of a text.
+struct Reader<'a> {
+    rest: &'a str,
+}
+
+impl Reader<'_> {
+    fn skip_space(&mut self) {
+        self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r']);
+    }
+
+    /// Takes `token` if it comes next, after white space.
+    fn take(&mut self, token: &str) -> bool {
+        self.skip_space();
+        match self.rest.strip_prefix(token) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn value(&mut self, depth: usize) -> Option<Json> {
+        let depth = depth.checked_sub(1)?;
+        self.skip_space();
+        match self.rest.bytes().next()? {
+            b'n' => self.take("null").then_some(Json::Null),
+            b't' => self.take("true").then_some(Json::Bool(true)),
+            b'f' => self.take("false").then_some(Json::Bool(false)),
+            b'"' => self.text().map(Json::Text),
+            b'[' => self.list(depth),
+            b'{' => self.object(depth),
+            _ => self.number(),
+        }
+    }
+
+    fn list(&mut self, depth: usize) -> Option<Json> {
+        self.take("[");
+        let mut items = Vec::new();
+        if self.take("]") {
+            return Some(Json::List(items));
+        }
+        loop {
+            items.push(self.value(depth)?);
+            if self.take("]") {
+                return Some(Json::List(items));
+            }
+            if !self.take(",") {
+                return None;
+            }
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Option<Json> {
+        self.take("{");
+        let mut members: Vec<(JsText, Json)> = Vec::new();
+        let mut places: HashMap<JsText, usize> = HashMap::new();
+        if self.take("}") {
+            return Some(Json::Object(members));
+        }
+        loop {
+            self.skip_space();
+            let key = self.text()?;
+            if !self.take(":") {
+                return None;
+            }
+            let value = self.value(depth)?;
+            // The last value of a key counts, at the place of the first.
+            match places.entry(key) {
+                Entry::Occupied(place) => members.get_mut(*place.get())?.1 = value,
+                Entry::Vacant(place) => {
+                    members.push((place.key().clone(), value));
+                    place.insert(members.len() - 1);
+                }
+            }
+            if self.take("}") {
+                members.sort_by_key(|(key, _)| key.array_index().map_or(u32::MAX, |index| index));
+                return Some(Json::Object(members));
+            }
+            if !self.take(",") {
+                return None;
+            }
+        }
+    }
+
+    fn text(&mut self) -> Option<JsText> {
+        self.rest = self.rest.strip_prefix('"')?;
+        let mut text = JsText(String::new());
+        loop {
+            let mut characters = self.rest.chars();
+            let character = characters.next()?;
+            self.rest = characters.as_str();
+            match character {
+                '"' => return Some(text),
+                '\\' => self.escape(&mut text)?,
+                control if control < ' ' => return None,
+                literal => text.push(literal),
+            }
+        }
+    }
+
+    /// Takes what follows a backslash.
+    fn escape(&mut self, text: &mut JsText) -> Option<()> {
+        let mut characters = self.rest.chars();
+        let character = characters.next()?;
+        self.rest = characters.as_str();
+        match character {
+            literal @ ('"' | '\\' | '/') => text.push(literal),
+            'b' => text.push('\u{8}'),
+            't' => text.push('\t'),
+            'n' => text.push('\n'),
+            'f' => text.push('\u{c}'),
+            'r' => text.push('\r'),
+            'u' => {
+                let unit = self.code_unit()?;
+                match char::from_u32(unit).or_else(|| self.second_half(unit)) {
+                    Some(character) => text.push(character),
+                    None => text.push_unit(unit),
+                }
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Takes four hexadecimal digits.
+    fn code_unit(&mut self) -> Option<u32> {
+        let (digits, rest) = self.rest.split_at_checked(4)?;
+        if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        self.rest = rest;
+        u32::from_str_radix(digits, 16).ok()
+    }
+
+    /// Takes the escape of the low surrogate that completes `high`, if `high`
+    /// is a high surrogate and such an escape follows.
+    fn second_half(&mut self, high: u32) -> Option<char> {
+        let (digits, rest) = self.rest.strip_prefix("\\u")?.split_at_checked(4)?;
+        let low = u32::from_str_radix(digits, 16).ok()?;
+        if !(0xd800..0xdc00).contains(&high) || !(0xdc00..0xe000).contains(&low) {
+            return None;
+        }
+        self.rest = rest;
+        char::from_u32(0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00))
+    }
+
+    fn number(&mut self) -> Option<Json> {
+        let is_part = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E');
+        let end = self.rest.find(|c| !is_part(c)).unwrap_or(self.rest.len());
+        let (literal, rest) = self.rest.split_at_checked(end)?;
+        if !is_number(literal) {
+            return None;
+        }
+        self.rest = rest;
+        literal.parse().ok().map(Json::Number)
+    }
+}
+
+/// True for the number grammar of JSON, which is narrower than Rust's.
+fn is_number(literal: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let unsigned = literal.strip_prefix('-').unwrap_or(literal);
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+        None => (unsigned, None),
+    };
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (mantissa, None),
+    };
+    digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && fraction.is_none_or(digits)
+        && exponent.is_none_or(|text| digits(text.strip_prefix(['+', '-']).unwrap_or(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(input: &str, expected: Option<&str>) {
+        let printed = Json::parse(input).map(|value| value.print());
+        assert_eq!(printed.as_deref(), expected, "{input}");
+    }
+
+    #[test]
+    fn spaces_and_escapes_are_normalised() {
+        check(" { \"a\" : [ 1 , 2 ] } \n", Some(r#"{"a":[1,2]}"#));
+        check(r#""\/\u00e9\u0041""#, Some("\"/éA\""));
+        check(
+            r#""\u000A\u001F\u007f\u2028""#,
+            Some("\"\\n\\u001f\u{7f}\u{2028}\""),
+        );
+        check(r#""\b\f\n\r\t\"\\""#, Some(r#""\b\f\n\r\t\"\\""#));
+        check("[]", Some("[]"));
+        check("{}", Some("{}"));
+        check("null", Some("null"));
+    }
+
+    #[test]
+    fn surrogates_pair_up_or_stay_escaped() {
+        check(r#""\ud83d\ude00""#, Some("\"😀\""));
+        check(r#""\uD800""#, Some(r#""\ud800""#));
+        check(r#""\udc00\ud800""#, Some(r#""\udc00\ud800""#));
+        check(r#""\ud83dA""#, Some(r#""\ud83dA""#));
+        check(r#""\ud83d\u0041""#, Some(r#""\ud83dA""#));
+    }
+
+    #[test]
+    fn keys_that_are_array_indices_come_first() {
+        check(
+            r#"{"b":1,"10":2,"2":3,"4294967294":4,"4294967295":5,"01":6,"-1":7}"#,
+            Some(r#"{"2":3,"10":2,"4294967294":4,"b":1,"4294967295":5,"01":6,"-1":7}"#),
+        );
+        check(r#"{"a":1,"b":2,"\u0061":3}"#, Some(r#"{"a":3,"b":2}"#));
+        check(r#"{"__proto__":1}"#, Some(r#"{"__proto__":1}"#));
+    }
+
+    #[test]
+    fn numbers_print_as_javascript_prints_them() {
+        let cases = [
+            ("0", "0"),
+            ("-0", "0"),
+            ("-0.0e5", "0"),
+            ("2.0", "2"),
+            ("1e3", "1000"),
+            ("-1.50", "-1.5"),
+            ("12345678901234567890", "12345678901234567000"),
+            ("1e20", "100000000000000000000"),
+            ("123456789012345680000", "123456789012345680000"),
+            ("1e21", "1e+21"),
+            ("1.5e300", "1.5e+300"),
+            ("0.000001", "0.000001"),
+            ("0.00000123", "0.00000123"),
+            ("0.0000001", "1e-7"),
+            ("1.23e-7", "1.23e-7"),
+            ("5e-324", "5e-324"),
+            ("1e-400", "0"),
+            ("1e400", "null"),
+            ("0.1", "0.1"),
+            ("9007199254740993", "9007199254740992"),
+            ("123.456", "123.456"),
+        ];
+        for (input, expected) in cases {
+            check(input, Some(expected));
+        }
+    }
+
+    #[test]
+    fn what_javascript_refuses_is_refused() {
+        let cases = [
+            "",
+            " ",
+            "nul",
+            "undefined",
+            "NaN",
+            "+1",
+            "01",
+            "1.",
+            ".5",
+            "1e",
+            "--1",
+            "0x1",
+            "{",
+            "[1,]",
+            "{\"a\":1,}",
+            "{a:1}",
+            "{'a':1}",
+            "\"a",
+            "\"\t\"",
+            "\"\\x\"",
+            "\"\\u12g4\"",
+            "\"\\u+123\"",
+            "[1 2]",
+            "{\"a\" 1}",
+            "1 2",
+            "\u{feff}1",
+            "1\u{a0}",
+            "]",
+            "tru e",
+        ];
+        for input in cases {
+            check(input, None);
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(Json::parse(&nested(DEPTH_MAX)).is_some());
+        assert!(Json::parse(&nested(DEPTH_MAX + 1)).is_none());
+        assert!(Json::parse(&"[".repeat(1_000_000)).is_none());
+    }
+
+    #[test]
+    fn texts_are_decoded_unless_they_hold_lone_surrogates() {
+        let decoded = |input: &str| match Json::parse(input) {
+            Some(Json::Text(text)) => text.decoded(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            decoded(r#""a\n\u0001\\\"é""#).as_deref(),
+            Some("a\n\u{1}\\\"é")
+        );
+        assert_eq!(decoded(r#""\ud800""#), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_normal_form_is_stable(text in "[\\[\\]{}\",:0-9a-eE.+\\\\u -]{0,40}") {
+            if let Some(value) = Json::parse(&text) {
+                let normal = value.print();
+                prop_assert_eq!(Json::parse(&normal).map(|again| again.print()), Some(normal));
+            }
+        }
+
+        #[test]
+        fn any_text_is_refused_or_read(text in "\\PC*") {
+            let _ = Json::parse(&text).map(|value| value.print());
+        }
+
+        #[test]
+        fn doubles_survive_printing(bits: u64) {
+            let number = f64::from_bits(bits);
+            if number.is_finite() {
+                let read: f64 = print_number(number).parse().unwrap();
+                prop_assert!((read - number).abs() == 0.0);
+            }
+        }
+    }
+}
