@@ -1,0 +1,1 @@
+//! HTTP over the ledger: anchors, BDNS and versionless DSUs.

@@ -1,0 +1,227 @@
+//! Walks the whole store and says what is wrong: every brick is read and hashed, and the counters
+//! are added up again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use engine::{DomainId, DomainIds, Engine, EngineError, EngineOptions, META, Mode, OpenError};
+use keyssi::{BrickHash, Domain};
+
+use crate::keys;
+use crate::store::Totals;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BrickFinding {
+    /// The stored bytes do not hash to the brick's name.
+    #[error("brick {hash} of {domain} is damaged: its bytes hash to {actual}")]
+    HashMismatch {
+        /// Its domain.
+        domain: String,
+        /// Its name.
+        hash: BrickHash,
+        /// What its bytes hash to.
+        actual: BrickHash,
+    },
+    /// The database cannot read the brick.
+    #[error("brick {hash} of {domain} cannot be read: {detail}")]
+    Unreadable {
+        /// Its domain.
+        domain: String,
+        /// Its name.
+        hash: BrickHash,
+        /// What the database said.
+        detail: String,
+    },
+    /// The brick is recorded but its bytes are gone.
+    #[error("brick {hash} of {domain} is recorded, but its bytes are missing")]
+    Missing {
+        /// Its domain.
+        domain: String,
+        /// Its name.
+        hash: BrickHash,
+    },
+    /// The brick's record is missing or gives another size.
+    #[error("brick {hash} of {domain} has {actual} bytes, its record says {recorded:?}")]
+    WrongRecord {
+        /// Its domain.
+        domain: String,
+        /// Its name.
+        hash: BrickHash,
+        /// Bytes found.
+        actual: u64,
+        /// Bytes recorded; `None` when there is no record.
+        recorded: Option<u64>,
+    },
+    /// The counters of a domain differ from what is there.
+    #[error("the counters of {domain} say {recorded:?}, the store holds {actual:?}")]
+    WrongTotals {
+        /// The domain.
+        domain: String,
+        /// What the counters say.
+        recorded: Totals,
+        /// What was found.
+        actual: Totals,
+    },
+    /// A part of the store cannot be walked to its end.
+    #[error("{family} cannot be read to its end: {detail}")]
+    BrokenWalk {
+        /// Which part.
+        family: &'static str,
+        /// What the database said.
+        detail: String,
+    },
+    /// A record is not of the store's format.
+    #[error("{family} holds a record that is none of ours, key {key}")]
+    UnknownRecord {
+        /// Which part.
+        family: &'static str,
+        /// The key, escaped.
+        key: String,
+    },
+}
+
+/// What a check saw.
+#[derive(Clone, Debug, Default)]
+pub struct BrickReport {
+    /// Bricks that were read, hashed and found right.
+    pub sound: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What is wrong, in the order of the walk.
+    pub findings: Vec<BrickFinding>,
+}
+
+/// Checks the store in `path`, which no process may have open. Changes nothing.
+///
+/// # Errors
+/// When the store cannot be opened at all; everything else is a finding.
+pub fn check(path: &Path) -> Result<BrickReport, OpenError> {
+    let options = EngineOptions { free_bytes_min: 0, mode: Mode::Check };
+    let engine = Engine::open(path, keys::FAMILIES, keys::FORMAT, options)?;
+    let domains = DomainIds::load(&engine)
+        .map_err(|error| OpenError::Damaged { path: path.to_owned(), detail: error.to_string() })?;
+    let mut walk = Walk {
+        engine: &engine,
+        names: domains.all().into_iter().map(|(domain, id)| (id, domain)).collect(),
+        recorded: BTreeMap::new(),
+        totals: HashMap::new(),
+        report: BrickReport::default(),
+    };
+    walk.records();
+    walk.bricks();
+    walk.counters();
+    Ok(walk.report)
+}
+
+struct Walk<'a> {
+    engine: &'a Engine,
+    names: BTreeMap<DomainId, Domain>,
+    recorded: BTreeMap<DomainId, Totals>,
+    totals: HashMap<DomainId, Totals>,
+    report: BrickReport,
+}
+
+impl Walk<'_> {
+    fn name(&self, id: DomainId) -> String {
+        self.names.get(&id).map_or_else(|| format!("unknown domain {id:?}"), Domain::to_string)
+    }
+
+    fn broken(&mut self, family: &'static str, result: Result<(), EngineError>) {
+        if let Err(error) = result {
+            let detail = error.to_string();
+            self.report.findings.push(BrickFinding::BrokenWalk { family, detail });
+        }
+    }
+
+    /// From the records to the bricks: each recorded brick is read on its own, so that one damaged
+    /// block does not hide what lies behind it.
+    fn records(&mut self) {
+        let engine = self.engine;
+        let walked = engine.scan(keys::BRICK_META, &[], |key, value| {
+            self.record(key, value);
+            Ok(())
+        });
+        self.broken(keys::BRICK_META, walked);
+    }
+
+    fn record(&mut self, key: &[u8], value: &[u8]) {
+        let (Some((id, hash)), Some((recorded, _))) =
+            (keys::parse_brick(key), keys::decode_pair(value))
+        else {
+            return self.unknown(keys::BRICK_META, key);
+        };
+        let domain = self.name(id);
+        let read = self
+            .engine
+            .get_with(keys::BRICKS, key, |bytes| (BrickHash::of(bytes), bytes.len() as u64));
+        let totals = self.totals.entry(id).or_default();
+        totals.bricks += 1;
+        totals.bytes += recorded;
+        let finding = match read {
+            Err(error) => {
+                BrickFinding::Unreadable { domain, hash, detail: error.to_string() }
+            }
+            Ok(None) => BrickFinding::Missing { domain, hash },
+            Ok(Some((actual, _))) if actual != hash => {
+                BrickFinding::HashMismatch { domain, hash, actual }
+            }
+            Ok(Some((_, actual))) if actual != recorded => {
+                BrickFinding::WrongRecord { domain, hash, actual, recorded: Some(recorded) }
+            }
+            Ok(Some((_, bytes))) => {
+                self.report.sound += 1;
+                self.report.bytes += bytes;
+                return;
+            }
+        };
+        self.report.findings.push(finding);
+    }
+
+    /// From the bricks to the records: a brick without a record is not counted anywhere.
+    fn bricks(&mut self) {
+        let engine = self.engine;
+        let walked = engine.scan(keys::BRICKS, &[], |key, value| {
+            let Some((id, hash)) = keys::parse_brick(key) else {
+                self.unknown(keys::BRICKS, key);
+                return Ok(());
+            };
+            if engine.get_with(keys::BRICK_META, key, |_| ())?.is_none() {
+                let (domain, actual) = (self.name(id), value.len() as u64);
+                let finding = BrickFinding::WrongRecord { domain, hash, actual, recorded: None };
+                self.report.findings.push(finding);
+            }
+            Ok(())
+        });
+        self.broken(keys::BRICKS, walked);
+    }
+
+    fn counters(&mut self) {
+        let engine = self.engine;
+        let walked = engine.scan(META, keys::TOTALS_PREFIX, |key, value| {
+            let id = key.get(keys::TOTALS_PREFIX.len()..).and_then(DomainId::from_key);
+            match (id, keys::decode_totals(value)) {
+                (Some(id), Some(totals)) => drop(self.recorded.insert(id, totals)),
+                _ => self.unknown(META, key),
+            }
+            Ok(())
+        });
+        self.broken(META, walked);
+        let ids: std::collections::BTreeSet<_> =
+            self.totals.keys().chain(self.recorded.keys()).copied().collect();
+        for id in ids {
+            let recorded = self.recorded.get(&id).copied().unwrap_or_default();
+            let actual = self.totals.get(&id).copied().unwrap_or_default();
+            if recorded != actual {
+                let domain = self.name(id);
+                self.report.findings.push(BrickFinding::WrongTotals { domain, recorded, actual });
+            }
+        }
+    }
+
+    fn unknown(&mut self, family: &'static str, key: &[u8]) {
+        let key = key.escape_ascii().to_string();
+        self.report.findings.push(BrickFinding::UnknownRecord { family, key });
+    }
+}

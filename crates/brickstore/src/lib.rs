@@ -1,0 +1,20 @@
+//! Content-addressed store of encrypted bricks.
+//!
+//! # Contract
+//! * **Durable.** [`BrickStore::put`] answers after the brick is synced to disk (promise P1).
+//! * **Checked.** [`BrickStore::get`] hashes what it read and never returns bytes that do not hash
+//!   to the name asked for (promise P2).
+//! * **Immutable.** A brick that is there is never written again; a put of it costs no write. The
+//!   one exception heals: a brick whose stored bytes were found damaged is replaced by a put of
+//!   the right ones.
+//! * **Counted.** Bricks and bytes per domain are exact after every crash: they change in the same
+//!   batch as the brick.
+
+mod check;
+mod commit;
+mod keys;
+mod store;
+
+pub use check::{BrickFinding, BrickReport, check};
+pub use engine::{EngineOptions, Health, Mode, OpenError};
+pub use store::{BrickStore, BrickStoreError, Put, Totals};

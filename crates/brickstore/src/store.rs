@@ -1,0 +1,233 @@
+//! The store: what callers ask of it.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use engine::{Committer, DomainIds, Engine, EngineError, EngineOptions, Health, OpenError};
+use keyssi::{BrickHash, Domain};
+use tokio::sync::oneshot;
+
+use crate::commit::{Commit, Job};
+use crate::keys;
+
+/// Damaged bricks that are remembered so that a put may heal them. Beyond it the oldest knowledge
+/// is not lost, only not added to: a later read finds the damage again.
+const DAMAGED_MAX: usize = 4096;
+
+/// What a put did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// The brick was written and synced.
+    Stored,
+    /// The brick was there already; nothing was written.
+    Existing,
+}
+
+/// Bricks of a domain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Number of bricks.
+    pub bricks: u64,
+    /// Their bytes together, as they were sent.
+    pub bytes: u64,
+}
+
+/// Why a brick could not be stored or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BrickStoreError {
+    /// The disk is full; nothing was stored. Retry when there is room.
+    #[error("the disk is full")]
+    OutOfSpace,
+    /// The stored bytes do not hash to the brick's name. They are not returned.
+    #[error("brick {expected} is damaged: its stored bytes hash to {actual}")]
+    HashMismatch {
+        /// The brick's name.
+        expected: BrickHash,
+        /// What the stored bytes hash to.
+        actual: BrickHash,
+    },
+    /// The database's own checks failed on what was read.
+    #[error("stored data is damaged")]
+    Corrupt(#[source] EngineError),
+    /// The store cannot serve this now: it takes no writes after an I/O error, or is ending.
+    #[error("the store is not available")]
+    Unavailable(#[source] Option<EngineError>),
+}
+
+impl From<EngineError> for BrickStoreError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::OutOfSpace { .. } => Self::OutOfSpace,
+            EngineError::Corrupt { .. } => Self::Corrupt(error),
+            other => Self::Unavailable(Some(other)),
+        }
+    }
+}
+
+/// State that readers and the committer share.
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) domains: DomainIds,
+    /// Keys of bricks whose stored bytes were found damaged: a put of them writes again.
+    pub(crate) damaged: Mutex<HashSet<[u8; keys::KEY_BYTES]>>,
+}
+
+/// A brick store in a folder of its own. Cheap to clone; all clones are the same store.
+#[derive(Clone)]
+pub struct BrickStore {
+    shared: Arc<Shared>,
+    committer: Arc<Committer<Job>>,
+}
+
+impl BrickStore {
+    /// Opens the store in `path`, creating it if it is absent.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(path: &Path, options: EngineOptions) -> Result<Self, OpenError> {
+        let damaged = |error: EngineError| OpenError::Damaged {
+            path: path.to_owned(),
+            detail: error.to_string(),
+        };
+        let engine = Engine::open(path, keys::FAMILIES, keys::FORMAT, options)?;
+        let domains = DomainIds::load(&engine).map_err(damaged)?;
+        let shared = Arc::new(Shared { engine, domains, damaged: Mutex::default() });
+        let mut commit = Commit::new(Arc::clone(&shared)).map_err(damaged)?;
+        let committer =
+            Committer::start("brick-committer", Job::weight, move |jobs| commit.run(jobs))
+                .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
+        Ok(Self { shared, committer: Arc::new(committer) })
+    }
+
+    /// Stores a brick under its hash, which the caller has computed over exactly these bytes.
+    /// `now_ms` is the time in milliseconds since the epoch, kept for operators only.
+    ///
+    /// **Cancellation:** a put that has been queued is carried out even if the future is dropped.
+    ///
+    /// # Errors
+    /// [`BrickStoreError::OutOfSpace`] and [`BrickStoreError::Unavailable`]; after either, the
+    /// brick counts as not stored.
+    pub async fn put(
+        &self,
+        domain: &Domain,
+        hash: BrickHash,
+        bytes: Bytes,
+        now_ms: u64,
+    ) -> Result<Put, BrickStoreError> {
+        if self.is_sound(domain, hash).await? {
+            return Ok(Put::Existing);
+        }
+        let (answer, answered) = oneshot::channel();
+        let job = Job { domain: domain.clone(), hash, bytes, now_ms, answer };
+        self.committer.submit(job).await.map_err(|_| BrickStoreError::Unavailable(None))?;
+        answered.await.map_err(|_| BrickStoreError::Unavailable(None))?
+    }
+
+    /// Whether the brick is there and not known to be damaged.
+    async fn is_sound(&self, domain: &Domain, hash: BrickHash) -> Result<bool, BrickStoreError> {
+        let Some(id) = self.shared.domains.find(domain) else { return Ok(false) };
+        if self.lock_damaged().contains(&keys::brick(id, &hash)) {
+            return Ok(false);
+        }
+        Ok(self.size(domain, hash).await?.is_some())
+    }
+
+    /// The size of a brick in bytes; `None` when it is absent.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn size(
+        &self,
+        domain: &Domain,
+        hash: BrickHash,
+    ) -> Result<Option<u64>, BrickStoreError> {
+        let Some(id) = self.shared.domains.find(domain) else { return Ok(None) };
+        self.blocking(move |shared| {
+            let key = keys::brick(id, &hash);
+            let found = shared.engine.get_with(keys::BRICK_META, &key, keys::decode_pair)?;
+            match found {
+                None => Ok(None),
+                Some(Some((bytes, _))) => Ok(Some(bytes)),
+                Some(None) => Err(BrickStoreError::Corrupt(EngineError::Corrupt {
+                    detail: format!("size record of brick {hash}"),
+                })),
+            }
+        })
+        .await
+    }
+
+    /// The bytes of a brick, hashed since they came from disk; `None` when it is absent.
+    ///
+    /// # Errors
+    /// [`BrickStoreError::HashMismatch`] and [`BrickStoreError::Corrupt`] for a damaged brick.
+    pub async fn get(
+        &self,
+        domain: &Domain,
+        hash: BrickHash,
+    ) -> Result<Option<Vec<u8>>, BrickStoreError> {
+        let Some(id) = self.shared.domains.find(domain) else { return Ok(None) };
+        let store = self.clone();
+        self.blocking(move |shared| {
+            let key = keys::brick(id, &hash);
+            let read = shared.engine.get_with(keys::BRICKS, &key, |stored| {
+                let actual = BrickHash::of(stored);
+                if actual == hash { Ok(stored.to_vec()) } else { Err(actual) }
+            });
+            match read {
+                Ok(Some(Ok(bytes))) => Ok(Some(bytes)),
+                Ok(None) => Ok(None),
+                Ok(Some(Err(actual))) => {
+                    store.remember_damage(key);
+                    Err(BrickStoreError::HashMismatch { expected: hash, actual })
+                }
+                Err(error) => {
+                    if matches!(error, EngineError::Corrupt { .. }) {
+                        store.remember_damage(key);
+                    }
+                    Err(error.into())
+                }
+            }
+        })
+        .await
+    }
+
+    /// Bricks and bytes of a domain.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn totals(&self, domain: &Domain) -> Result<Totals, BrickStoreError> {
+        let Some(id) = self.shared.domains.find(domain) else { return Ok(Totals::default()) };
+        self.blocking(move |shared| crate::commit::read_totals(&shared.engine, id)).await
+    }
+
+    /// The store's state.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.shared.engine.health()
+    }
+
+    fn remember_damage(&self, key: [u8; keys::KEY_BYTES]) {
+        let mut damaged = self.lock_damaged();
+        if damaged.len() < DAMAGED_MAX {
+            damaged.insert(key);
+        }
+    }
+
+    fn lock_damaged(&self) -> std::sync::MutexGuard<'_, HashSet<[u8; keys::KEY_BYTES]>> {
+        self.shared.damaged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a read on the runtime's blocking pool, whose size the binaries bound.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&Shared) -> Result<T, BrickStoreError> + Send + 'static,
+    ) -> Result<T, BrickStoreError> {
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || act(&shared))
+            .await
+            .map_err(|_| BrickStoreError::Unavailable(None))?
+    }
+}

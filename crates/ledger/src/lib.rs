@@ -1,0 +1,1 @@
+//! Append-only histories of anchors, linearizable per anchor, on an embedded ledger.

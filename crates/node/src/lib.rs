@@ -1,0 +1,1 @@
+//! What both services share: configuration, accept loop, limits, errors, CORS.
