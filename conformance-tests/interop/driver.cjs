@@ -60,6 +60,9 @@ async function main([baseUrl, ...names]) {
     usage(error.message);
   }
   const origin = new URL(baseUrl).origin;
+  await fetch(`${origin}/bdns`).catch((error) => {
+    throw new Error(`no node answers at ${origin}: ${error.cause ? error.cause.message : error.message}`);
+  });
   let failed = 0;
   const list = chosen(names);
   for (const scenario of list) {
@@ -80,6 +83,6 @@ async function main([baseUrl, ...names]) {
 }
 
 main(process.argv.slice(2)).catch((error) => {
-  console.error(error);
+  console.error(error.message);
   process.exit(1);
 });
