@@ -13,10 +13,18 @@ pub mod base58;
 pub mod base64;
 mod brick_hash;
 mod domain;
+pub mod ecies;
+mod encryption_key;
+pub mod envelope;
 mod json;
+mod key_encoding;
 mod keys;
+pub mod mnemonic;
+mod object_hash;
 mod signature;
 mod ssi;
+#[cfg(test)]
+mod test_random;
 mod timestamp;
 
 pub use anchor::{
@@ -28,9 +36,12 @@ pub use base58::Base58Error;
 pub use base64::Base64Error;
 pub use brick_hash::{BrickHash, BrickHashError};
 pub use domain::{Domain, DomainError};
+pub use encryption_key::{DEFAULT_ITERATIONS, EncryptionKey};
 pub use keys::{KeyError, PrivateKey, PublicKey};
+pub use object_hash::{ObjectHashError, object_hash};
 pub use signature::{Signature, SignatureError};
 pub use ssi::{
-    Hint, HintError, KeySsi, SsiError, SsiFamily, SsiFields, SsiKind, UnknownKind, Version,
+    ArrayElements, ArrayElementsError, Hint, HintError, KeySsi, OwnershipProof, PhraseError,
+    SsiError, SsiFamily, SsiFields, SsiKind, UnknownKind, UseError, Version,
 };
 pub use timestamp::{Timestamp, TimestampError};

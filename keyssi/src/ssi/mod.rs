@@ -7,9 +7,12 @@
 //!
 //! **Source:** keyssi specification §1 and §3.
 
+mod create;
+mod derive;
 mod hint;
 mod kind;
 mod parse;
+mod secrets;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,10 +22,13 @@ use zeroize::Zeroizing;
 
 use crate::base58;
 
+pub use create::{ArrayElements, ArrayElementsError, PhraseError};
+pub use derive::UseError;
 pub use hint::{Hint, HintError};
 pub use kind::{SsiFamily, SsiKind, UnknownKind};
 pub use parse::SsiError;
 pub(crate) use parse::{Segments, is_wrapped, unwrap, wrapped_chars_max};
+pub use secrets::OwnershipProof;
 
 /// The version of the algorithms of an identifier. Only `v0` has any.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
