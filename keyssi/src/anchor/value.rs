@@ -51,6 +51,8 @@ pub struct AnchorValue {
     /// The timestamp exactly as in the control field; empty for `hl`.
     timestamp_text: Box<str>,
     timestamp: Option<Timestamp>,
+    /// The signature as in the control field; empty for `hl`.
+    signature_text: Box<str>,
     /// `None` if there is no signature that could verify.
     signature: Option<Signature>,
     new_key: Option<PublicKey>,
@@ -203,6 +205,13 @@ impl AnchorValue {
         self.timestamp.as_ref()
     }
 
+    /// The text of the signature of a signed value. Never an identity: others
+    /// verify too.
+    #[must_use]
+    pub fn signature_text(&self) -> Option<&str> {
+        (self.kind != AnchorValueKind::HashLink).then_some(&*self.signature_text)
+    }
+
     /// Why the strict reading refuses the value, if it does.
     #[must_use]
     pub const fn irregularity(&self) -> Option<&AnchorValueError> {
@@ -270,6 +279,7 @@ impl AnchorValue {
             specific: specific.into(),
             timestamp_text: timestamp.into(),
             timestamp: time.ok(),
+            signature_text: signature.into(),
             signature: Signature::from_text(signature).ok(),
             new_key,
             irregularity: None,
@@ -306,6 +316,7 @@ impl AnchorValue {
             specific: ssi.specific().into(),
             timestamp_text: timestamp.into(),
             timestamp: leading_number(timestamp),
+            signature_text: signature.into(),
             signature: Signature::from_text(signature).ok(),
             new_key,
             irregularity: Some(irregularity),
