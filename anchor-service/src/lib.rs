@@ -1,1 +1,144 @@
 //! HTTP over the ledger: anchors, BDNS and versionless DSUs.
+//!
+//! **Source:** `http-api.md` §3 to §5. Paths are matched raw and nothing is decoded; anchor ids and
+//! values are taken in their canonical wrapped form only.
+
+mod anchors;
+mod batch;
+mod documents;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use ledger::{EmbeddedLedger, EngineOptions, Health, Mode};
+use node::{ApiError, BodyBudget, Domains, LimitsConfig, Part, Readiness, Setup};
+
+/// What the routes need.
+struct Anchors {
+    /// The ledger.
+    ledger: EmbeddedLedger,
+    /// The domains served.
+    domains: Domains,
+    /// Bounds on bodies.
+    limits: LimitsConfig,
+    /// Body bytes in flight, shared by all services of the process.
+    budget: BodyBudget,
+}
+
+/// Opens the ledger in the data folder and makes it ready to be served.
+///
+/// # Errors
+/// When another process has the ledger, or it cannot be opened.
+pub fn open(setup: &Setup) -> anyhow::Result<Part> {
+    let config = &setup.config;
+    let lock = node::lock_store(&config.node.data, "anchors")?;
+    let options =
+        EngineOptions { free_bytes_min: config.limits.free_bytes_min, mode: Mode::Serve };
+    let ledger = EmbeddedLedger::open(&config.node.data.join("anchors"), options)?;
+    let readiness = readiness(&ledger);
+    let anchors = Anchors {
+        ledger,
+        domains: setup.domains.clone(),
+        limits: config.limits.clone(),
+        budget: setup.budget.clone(),
+    };
+    Ok(Part { name: "anchors", routes: router(anchors), readiness, lock })
+}
+
+/// The routes under `/anchor`, `/bdns` and `/versionlessdsu`.
+fn router(anchors: Anchors) -> Router {
+    Router::new()
+        .route("/anchor/{*rest}", any(anchor))
+        .route("/bdns", any(bdns))
+        .route("/bdns/", any(bdns))
+        .route("/versionlessdsu", any(document))
+        .route("/versionlessdsu/", any(document))
+        .route("/versionlessdsu/{*rest}", any(document))
+        .with_state(Arc::new(anchors))
+}
+
+/// Whether the ledger takes reads and writes.
+fn readiness(ledger: &EmbeddedLedger) -> Readiness {
+    let ledger = ledger.clone();
+    Arc::new(move || match ledger.health() {
+        Health::Ready => Ok(()),
+        Health::Full => Err("the disk is full".to_owned()),
+        Health::Poisoned { reason } => Err(format!("no writes until a restart: {reason}")),
+    })
+}
+
+async fn anchor(State(service): State<Arc<Anchors>>, request: Request<Body>) -> Response {
+    let (head, body) = request.into_parts();
+    let segments = node::segments("/anchor", head.uri.path()).unwrap_or_default();
+    let reads = matches!(head.method, Method::GET | Method::HEAD);
+    let answer = match (&head.method, segments.as_slice()) {
+        (&Method::PUT, ["create-or-update-multiple-anchors"]) => {
+            batch::write(&service, None, &head, body).await
+        }
+        (&Method::PUT, [domain, "create-or-update-multiple-anchors"]) => {
+            batch::write(&service, Some(domain), &head, body).await
+        }
+        (&Method::PUT, [domain, action @ ("create-anchor" | "append-to-anchor"), id, value]) => {
+            node::discard(body).await;
+            anchors::write(&service, domain, action, id, value).await
+        }
+        (&Method::PUT, [_, "create-anchor" | "append-to-anchor", _]) => {
+            batch::legacy(&service, &head, body).await
+        }
+        (_, [domain, "get-all-versions", id]) if reads => {
+            anchors::all_versions(&service, domain, id).await
+        }
+        (_, [domain, "get-last-version", id]) if reads => {
+            anchors::last_version(&service, domain, id).await
+        }
+        (_, [domain, "get-total-numbers-of-anchors"]) if reads => {
+            anchors::total(&service, domain).await
+        }
+        _ => {
+            node::discard(body).await;
+            return node::empty(StatusCode::NOT_FOUND);
+        }
+    };
+    answer.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// `GET /bdns`: which services serve which domain.
+async fn bdns(State(service): State<Arc<Anchors>>, request: Request<Body>) -> Response {
+    if request.method() != Method::GET {
+        node::discard(request.into_body()).await;
+        return node::empty(StatusCode::NOT_FOUND);
+    }
+    let mut answer = node::raw(StatusCode::OK, Body::from(service.domains.bdns()));
+    let kind = HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    answer
+}
+
+async fn document(State(service): State<Arc<Anchors>>, request: Request<Body>) -> Response {
+    let (head, body) = request.into_parts();
+    let target = head.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
+    let path = target.strip_prefix("/versionlessdsu/");
+    let answer = match (&head.method, path) {
+        (&Method::PUT, Some(path)) => documents::put(&service, path, &head, body).await,
+        (&Method::GET, Some(path)) => documents::get(&service, path).await,
+        (&Method::PUT | &Method::GET, None) => {
+            node::discard(body).await;
+            Ok(node::empty(StatusCode::BAD_REQUEST))
+        }
+        _ => {
+            node::discard(body).await;
+            Ok(node::empty(StatusCode::NOT_FOUND))
+        }
+    };
+    answer.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// The answer when the body bytes that the node may hold are in use.
+fn busy() -> ApiError {
+    ApiError::unavailable("the node holds as many body bytes as it may; try again", 1)
+}

@@ -1,1 +1,34 @@
 //! What both services share: configuration, accept loop, limits, errors, CORS.
+//!
+//! A service is a [`Part`]; [`Setup::run`] puts everything else in front of it.
+
+pub mod apihub;
+mod body;
+mod budget;
+mod config;
+mod cors;
+mod domains;
+mod error;
+mod front;
+mod guard;
+mod listener;
+mod logging;
+mod path;
+mod process;
+mod rate;
+mod read_only;
+mod setup;
+
+pub use body::{BodyLimits, discard, hold, receive};
+pub use budget::{BodyBudget, Exhausted, Share};
+pub use config::{
+    BRICK_BYTES_FLOOR, Config, ConfigError, CorsConfig, DomainConfig, LimitsConfig, LogFormat,
+    NodeConfig, RateLimitConfig,
+};
+pub use domains::{Anchoring, DomainTable, Domains};
+pub use error::{ApiError, empty, json, message, raw};
+pub use front::{Readiness, typed_json};
+pub use logging::start_logging;
+pub use path::segments;
+pub use process::{Part, clock_ms, lock_store, runtime};
+pub use setup::{ServeArgs, Setup};

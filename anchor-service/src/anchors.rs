@@ -1,0 +1,152 @@
+//! Reading and writing one anchor.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::StatusCode;
+use keyssi::{AnchorId, AnchorValue, AppendError, CreateError, Domain};
+use ledger::{Entry, Intent, LedgerError};
+use node::{Anchoring, ApiError};
+use serde_json::json;
+
+use crate::{Anchors, busy};
+
+/// Bytes that JSON puts around one value in a list of versions, and a margin for values that are
+/// longer than the last one.
+const VERSION_OVERHEAD_BYTES: u64 = 64;
+
+impl Anchors {
+    /// The domain of a path, if this node keeps its anchors.
+    pub(crate) fn domain(&self, name: &str) -> Result<Domain, ApiError> {
+        match self.domains.find(name) {
+            Some((domain, Anchoring::Embedded)) => Ok(domain),
+            Some((domain, Anchoring::Elsewhere)) => Err(ApiError::bad_request(format!(
+                "the anchors of domain {domain} are on a ledger that this node does not serve"
+            ))),
+            None => Err(ApiError::bad_request("this node does not serve the domain")),
+        }
+    }
+}
+
+/// `PUT …/create-anchor/:id/:value` and `PUT …/append-to-anchor/:id/:value`: 201 once it is on
+/// disk.
+pub(crate) async fn write(
+    service: &Anchors,
+    domain: &str,
+    action: &str,
+    id: &str,
+    value: &str,
+) -> Result<Response, ApiError> {
+    let id = parse_id(&service.domain(domain)?, id)?;
+    let value = parse_value(value)?;
+    let intent = if action == "create-anchor" { Intent::Create } else { Intent::Append };
+    let name = id.as_str().to_owned();
+    let entry = Entry { id, value, intent };
+    service.ledger.write(entry).await.map_err(|error| ledger_error(&name, error))?;
+    Ok(node::empty(StatusCode::CREATED))
+}
+
+/// `GET …/get-all-versions/:id`: a JSON array, oldest first; 404 without a body when absent.
+pub(crate) async fn all_versions(
+    service: &Anchors,
+    domain: &str,
+    id: &str,
+) -> Result<Response, ApiError> {
+    let id = parse_id(&service.domain(domain)?, id)?;
+    let failed = |error| ledger_error(id.as_str(), error);
+    let Some((last, versions)) = service.ledger.last_version(&id).await.map_err(failed)? else {
+        return Ok(node::empty(StatusCode::NOT_FOUND));
+    };
+    let bytes = versions.saturating_mul(last.len() as u64 + VERSION_OVERHEAD_BYTES);
+    let share = service.budget.acquire(bytes).await.map_err(|_| busy())?;
+    let values = service.ledger.all_versions(&id).await.map_err(failed)?;
+    let body = json!(values).to_string().into_bytes();
+    let mut answer = node::typed_json(StatusCode::OK, &serde_json::Value::Null);
+    *answer.body_mut() = Body::from(node::hold(body, share));
+    Ok(answer)
+}
+
+/// `GET …/get-last-version/:id`: `{"message": "<value>"}`; 404 without a body when absent.
+pub(crate) async fn last_version(
+    service: &Anchors,
+    domain: &str,
+    id: &str,
+) -> Result<Response, ApiError> {
+    let id = parse_id(&service.domain(domain)?, id)?;
+    let last = service.ledger.last_version(&id).await;
+    Ok(match last.map_err(|error| ledger_error(id.as_str(), error))? {
+        Some((value, _)) => node::message(StatusCode::OK, &value),
+        None => node::empty(StatusCode::NOT_FOUND),
+    })
+}
+
+/// `GET …/get-total-numbers-of-anchors`: a bare number; 404 without a body when there is none.
+pub(crate) async fn total(service: &Anchors, domain: &str) -> Result<Response, ApiError> {
+    let domain = service.domain(domain)?;
+    let total = service.ledger.total(&domain).await;
+    Ok(match total.map_err(|error| ledger_error(domain.as_str(), error))? {
+        0 => node::empty(StatusCode::NOT_FOUND),
+        total => node::raw(StatusCode::OK, total.to_string()),
+    })
+}
+
+/// An anchor id of this domain, in its one form.
+pub(crate) fn parse_id(domain: &Domain, text: &str) -> Result<AnchorId, ApiError> {
+    let id = AnchorId::parse_wrapped(text)
+        .map_err(|error| ApiError::bad_request(format!("the anchor id is refused: {error}")))?;
+    if id.domain() != domain {
+        return Err(ApiError::bad_request(format!(
+            "the anchor id belongs to domain {}, not to {domain}",
+            id.domain()
+        )));
+    }
+    Ok(id)
+}
+
+pub(crate) fn parse_value(text: &str) -> Result<AnchorValue, ApiError> {
+    AnchorValue::parse_wrapped(text)
+        .map_err(|error| ApiError::bad_request(format!("the anchor value is refused: {error}")))
+}
+
+/// What a client is told of a ledger's refusal. The texts of 409 and 428 on append are those that
+/// the SDK knows.
+pub(crate) fn ledger_error(id: &str, error: LedgerError) -> ApiError {
+    let conflict = |text: String| ApiError::new(StatusCode::CONFLICT, text);
+    match error {
+        LedgerError::AlreadyExists => conflict(format!("anchor {id} already exist")),
+        LedgerError::Absent => ApiError::new(
+            StatusCode::NOT_FOUND,
+            format!("Cannot update non existing anchor {id}"),
+        ),
+        LedgerError::Append(AppendError::OlderTimestamp { .. }) => conflict(
+            "Anchor value timestamp is older than the last signed hashlink timestamp".to_owned(),
+        ),
+        LedgerError::Append(AppendError::OutOfSync) => {
+            ApiError::new(StatusCode::PRECONDITION_REQUIRED, "Versions out of sync")
+        }
+        LedgerError::Append(AppendError::ConstantAnchor) => ApiError::bad_request(format!(
+            "Cannot append anchor for {id} because of the keySSI type"
+        )),
+        LedgerError::Create(CreateError::BadSignature) => {
+            ApiError::bad_request("Failed to verify signature")
+        }
+        LedgerError::Create(reason) => ApiError::bad_request(with_cause(&reason)),
+        LedgerError::Append(reason) => ApiError::bad_request(with_cause(&reason)),
+        LedgerError::OutOfSpace => ApiError::out_of_space(),
+        LedgerError::Contended => {
+            ApiError::unavailable("other writers keep changing this anchor; try again", 1)
+        }
+        corrupt @ LedgerError::Corrupt(_) => ApiError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the stored anchor is damaged and is not served",
+        )
+        .because(corrupt),
+        other => ApiError::unavailable("the ledger is not available", 5).because(other),
+    }
+}
+
+fn with_cause(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

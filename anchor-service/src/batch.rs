@@ -1,0 +1,102 @@
+//! `PUT [/anchor|/anchor/:domain]/create-or-update-multiple-anchors`: several entries, all or
+//! none.
+//!
+//! The body is a JSON array of `{"anchorId", "anchorValue"}` (as EthAdapter takes it) or
+//! `{"anchorId", "anchorValues": […]}` (as the reference's clients send it); values of one anchor
+//! are taken in order. Without a domain in the path each id says its own.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::request::Parts;
+use http::{HeaderValue, StatusCode, header};
+use keyssi::AnchorId;
+use ledger::{Entry, Intent};
+use node::ApiError;
+use serde::Deserialize;
+
+use crate::Anchors;
+use crate::anchors::{ledger_error, parse_id, parse_value};
+
+/// Entries that one request may hold: each costs a signature check.
+const ENTRIES_MAX: usize = 1024;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Item {
+    anchor_id: String,
+    anchor_value: Option<String>,
+    #[serde(default)]
+    anchor_values: Vec<String>,
+}
+
+/// Writes the batch: 201, or the code of the first item that fails, and nothing stored.
+pub(crate) async fn write(
+    service: &Anchors,
+    domain: Option<&str>,
+    head: &Parts,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let limits = service.limits.body(service.limits.json_bytes_max);
+    let bytes = node::receive(&head.headers, body, &limits, &service.budget, |_| ()).await?;
+    let items: Vec<Item> = serde_json::from_slice(&bytes).map_err(|error| {
+        ApiError::bad_request(format!(
+            "the body is not a JSON array of {{\"anchorId\", \"anchorValue\"}}: {error}"
+        ))
+    })?;
+    let mut entries = Vec::new();
+    for (index, item) in items.into_iter().enumerate() {
+        let values = item.anchor_value.into_iter().chain(item.anchor_values);
+        let id = id_of(service, domain, &item.anchor_id).map_err(|error| error.at(index))?;
+        let before = entries.len();
+        for value in values {
+            let value = parse_value(&value).map_err(|error| error.at(index))?;
+            entries.push(Entry { id: id.clone(), value, intent: Intent::CreateOrAppend });
+        }
+        if entries.len() == before {
+            return Err(ApiError::bad_request("it has no anchorValue").at(index));
+        }
+        if entries.len() > ENTRIES_MAX {
+            return Err(ApiError::bad_request(format!("more than {ENTRIES_MAX} values at once")));
+        }
+    }
+    if entries.is_empty() {
+        return Err(ApiError::bad_request("the array names no anchor"));
+    }
+    let ids: Vec<String> = entries.iter().map(|entry| entry.id.as_str().to_owned()).collect();
+    service.ledger.write_all(entries).await.map_err(|error| {
+        let id = ids.get(error.index).map_or("", String::as_str);
+        ledger_error(id, error.source)
+    })?;
+    Ok(node::empty(StatusCode::CREATED))
+}
+
+fn id_of(service: &Anchors, domain: Option<&str>, text: &str) -> Result<AnchorId, ApiError> {
+    let named = match domain {
+        Some(domain) => domain.to_owned(),
+        None => AnchorId::parse_wrapped(text)
+            .map_err(|error| ApiError::bad_request(format!("the anchor id is refused: {error}")))?
+            .domain()
+            .to_string(),
+    };
+    parse_id(&service.domain(&named)?, text)
+}
+
+/// A path without a value: a protocol that the reference removed, whose body it still parses
+/// before it answers 404.
+pub(crate) async fn legacy(
+    service: &Anchors,
+    head: &Parts,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let limits = service.limits.body(service.limits.json_bytes_max);
+    let bytes = node::receive(&head.headers, body, &limits, &service.budget, |_| ()).await?;
+    if !bytes.is_empty() && serde_json::from_slice::<serde_json::Value>(&bytes).is_err() {
+        return Err(ApiError::bad_request(
+            "the anchor value is missing from the path, and the body is not JSON",
+        ));
+    }
+    let mut answer = node::empty(StatusCode::NOT_FOUND);
+    let kind = HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Ok(answer)
+}

@@ -1,0 +1,95 @@
+//! `kiln store check`: walks every brick and every history of a stopped node.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+/// Commands on the stores of a stopped node.
+#[derive(Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Read and hash every brick, replay every anchor, add up the counters; change nothing
+    #[command(after_help = "Exit codes: 0 all is well, 1 something is wrong (each finding is a \
+        line on stdout), 3 a store could not be opened.")]
+    Check(CheckArgs),
+}
+
+/// Options of `kiln store check`.
+#[derive(Args)]
+pub(crate) struct CheckArgs {
+    /// Folder of the stores
+    #[arg(long, value_name = "DIR", default_value = "kiln-data")]
+    data: PathBuf,
+    /// One JSON object on stdout instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(command: &StoreCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        StoreCommand::Check(args) => check(args),
+    }
+}
+
+fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(
+        args.data.is_dir(),
+        "there is no folder {}; name the node's data folder with --data",
+        args.data.display()
+    );
+    let mut sections = Vec::new();
+    let mut findings = Vec::new();
+    // A service that runs apart has only its own store in the folder.
+    if args.data.join("bricks").is_dir() {
+        let _lock = node::lock_store(&args.data, "bricks")?;
+        let report = brickstore::check(&args.data.join("bricks"))?;
+        sections.push(("bricks", json!({ "sound": report.sound, "bytes": report.bytes })));
+        findings.extend(report.findings.iter().map(ToString::to_string));
+    }
+    if args.data.join("anchors").is_dir() {
+        let _lock = node::lock_store(&args.data, "anchors")?;
+        let report = ledger::check(&args.data.join("anchors"))?;
+        let (sound, versions) = (report.sound, report.versions);
+        let seen = json!({ "sound": sound, "versions": versions, "documents": report.documents });
+        sections.push(("anchors", seen));
+        findings.extend(report.findings.iter().map(ToString::to_string));
+    }
+    anyhow::ensure!(
+        !sections.is_empty(),
+        "{} holds no stores; name the node's data folder with --data",
+        args.data.display()
+    );
+    report(args, &sections, &findings).context("stdout cannot be written")?;
+    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn report(
+    args: &CheckArgs,
+    sections: &[(&str, serde_json::Value)],
+    findings: &[String],
+) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        let mut object = serde_json::Map::new();
+        for (name, seen) in sections {
+            object.insert((*name).to_owned(), seen.clone());
+        }
+        object.insert("findings".to_owned(), json!(findings));
+        return writeln!(out, "{}", serde_json::Value::Object(object));
+    }
+    for finding in findings {
+        writeln!(out, "wrong: {finding}")?;
+    }
+    for (name, seen) in sections {
+        let counts = seen.as_object().into_iter().flatten();
+        let text: Vec<_> = counts.map(|(what, count)| format!("{count} {what}")).collect();
+        writeln!(out, "{name}: {}", text.join(", "))?;
+    }
+    match findings.len() {
+        0 => writeln!(out, "all is well"),
+        count => writeln!(out, "{count} findings"),
+    }
+}

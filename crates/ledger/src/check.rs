@@ -1,0 +1,257 @@
+//! Walks the whole ledger and says what is wrong: every history is replayed by the rules, heads
+//! and counters are compared with what is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use engine::{DomainId, DomainIds, Engine, EngineError, EngineOptions, META, Mode, OpenError};
+use keyssi::{AnchorId, AnchorValue, Domain};
+
+use crate::keys::{self, StoredHead};
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnchorFinding {
+    /// A version is missing from a history.
+    #[error("anchor {anchor}: version {missing} is missing")]
+    Hole {
+        /// The anchor id.
+        anchor: String,
+        /// Number of the missing version, from 0.
+        missing: u64,
+    },
+    /// An id or value cannot be read, or a value does not follow the one before it.
+    #[error("anchor {anchor}: {detail}")]
+    BrokenChain {
+        /// The anchor id.
+        anchor: String,
+        /// Which version, and why.
+        detail: String,
+    },
+    /// The head record does not match the history.
+    #[error("anchor {anchor}: its head record does not match its history: {detail}")]
+    WrongHead {
+        /// The anchor id.
+        anchor: String,
+        /// What differs.
+        detail: String,
+    },
+    /// The counter of a domain differs from what is there.
+    #[error("the counter of {domain} says {recorded} anchors, the ledger holds {actual}")]
+    WrongTotal {
+        /// The domain.
+        domain: String,
+        /// What the counter says.
+        recorded: u64,
+        /// What was found.
+        actual: u64,
+    },
+    /// A part of the ledger cannot be walked to its end.
+    #[error("{family} cannot be read to its end: {detail}")]
+    BrokenWalk {
+        /// Which part.
+        family: &'static str,
+        /// What the database said.
+        detail: String,
+    },
+    /// A record is not of the ledger's format.
+    #[error("{family} holds a record that is none of ours, key {key}")]
+    UnknownRecord {
+        /// Which part.
+        family: &'static str,
+        /// The key, escaped.
+        key: String,
+    },
+}
+
+/// What a check saw.
+#[derive(Clone, Debug, Default)]
+pub struct AnchorReport {
+    /// Anchors whose whole history holds.
+    pub sound: u64,
+    /// Versions of these anchors.
+    pub versions: u64,
+    /// Versionless documents that could be read.
+    pub documents: u64,
+    /// What is wrong, in the order of the walk.
+    pub findings: Vec<AnchorFinding>,
+}
+
+/// Checks the ledger in `path`, which no process may have open. Changes nothing.
+///
+/// # Errors
+/// When the ledger cannot be opened at all; everything else is a finding.
+pub fn check(path: &Path) -> Result<AnchorReport, OpenError> {
+    let options = EngineOptions { free_bytes_min: 0, mode: Mode::Check };
+    let engine = Engine::open(path, keys::FAMILIES, keys::FORMAT, options)?;
+    let domains = DomainIds::load(&engine)
+        .map_err(|error| OpenError::Damaged { path: path.to_owned(), detail: error.to_string() })?;
+    let mut walk = Walk {
+        engine: &engine,
+        names: domains.all().into_iter().map(|(domain, id)| (id, domain)).collect(),
+        totals: BTreeMap::new(),
+        seen: BTreeSet::new(),
+        report: AnchorReport::default(),
+    };
+    walk.histories();
+    walk.heads();
+    walk.counters();
+    walk.documents();
+    Ok(walk.report)
+}
+
+struct Walk<'a> {
+    engine: &'a Engine,
+    names: BTreeMap<DomainId, Domain>,
+    totals: BTreeMap<DomainId, u64>,
+    /// Keys of the heads whose history was seen.
+    seen: BTreeSet<Vec<u8>>,
+    report: AnchorReport,
+}
+
+/// The versions of one anchor, as they are read.
+struct History {
+    domain: DomainId,
+    anchor: String,
+    values: Vec<(u64, String)>,
+}
+
+impl Walk<'_> {
+    fn broken(&mut self, family: &'static str, result: Result<(), EngineError>) {
+        if let Err(error) = result {
+            let detail = error.to_string();
+            self.report.findings.push(AnchorFinding::BrokenWalk { family, detail });
+        }
+    }
+
+    fn unknown(&mut self, family: &'static str, key: &[u8]) {
+        let key = key.escape_ascii().to_string();
+        self.report.findings.push(AnchorFinding::UnknownRecord { family, key });
+    }
+
+    fn histories(&mut self) {
+        let engine = self.engine;
+        let mut current: Option<History> = None;
+        let walked = engine.scan(keys::ANCHORS, &[], |key, value| {
+            let parsed = keys::parse_version(key);
+            let (Some((domain, anchor, version)), Ok(value)) = (parsed, std::str::from_utf8(value))
+            else {
+                self.unknown(keys::ANCHORS, key);
+                return Ok(());
+            };
+            let same = current
+                .as_ref()
+                .is_some_and(|history| history.domain == domain && history.anchor == anchor);
+            if !same {
+                let values = Vec::new();
+                let next = History { domain, anchor: anchor.to_owned(), values };
+                if let Some(done) = current.replace(next) {
+                    self.history(&done);
+                }
+            }
+            if let Some(history) = &mut current {
+                history.values.push((version, value.to_owned()));
+            }
+            Ok(())
+        });
+        if let Some(last) = current {
+            self.history(&last);
+        }
+        self.broken(keys::ANCHORS, walked);
+    }
+
+    fn history(&mut self, history: &History) {
+        *self.totals.entry(history.domain).or_default() += 1;
+        self.seen.insert(keys::head(history.domain, &history.anchor));
+        match self.judge(history) {
+            Ok(()) => {
+                self.report.sound += 1;
+                self.report.versions += history.values.len() as u64;
+            }
+            Err(finding) => self.report.findings.push(finding),
+        }
+    }
+
+    fn judge(&self, history: &History) -> Result<(), AnchorFinding> {
+        let anchor = || history.anchor.clone();
+        let chain = |detail: String| AnchorFinding::BrokenChain { anchor: anchor(), detail };
+        let mut values = Vec::with_capacity(history.values.len());
+        for (expected, (version, value)) in (0..).zip(&history.values) {
+            if *version != expected {
+                return Err(AnchorFinding::Hole { anchor: anchor(), missing: expected });
+            }
+            let parsed = AnchorValue::parse_stored(value)
+                .map_err(|error| chain(format!("version {version} is malformed: {error}")))?;
+            values.push(parsed);
+        }
+        let id = AnchorId::parse_wrapped(&history.anchor)
+            .map_err(|error| chain(format!("the id is malformed: {error}")))?;
+        if self.names.get(&history.domain) != Some(id.domain()) {
+            return Err(chain("it is stored under another domain than its id's".to_owned()));
+        }
+        let head = keyssi::check_history(&id, values)
+            .map_err(|error| chain(format!("version {}: {}", error.index, error.source)))?;
+        let head = head.map(|head| StoredHead::new(history.values.len() as u64, &head));
+        let key = keys::head(history.domain, &history.anchor);
+        let wrong = |detail: &str| AnchorFinding::WrongHead {
+            anchor: anchor(),
+            detail: detail.to_owned(),
+        };
+        match self.engine.get_with(keys::HEADS, &key, StoredHead::decode) {
+            Ok(Some(stored)) if stored == head => Ok(()),
+            Ok(Some(_)) => Err(wrong("they differ")),
+            Ok(None) => Err(wrong("it is missing")),
+            Err(error) => Err(wrong(&error.to_string())),
+        }
+    }
+
+    /// Heads without a history.
+    fn heads(&mut self) {
+        let engine = self.engine;
+        let walked = engine.scan(keys::HEADS, &[], |key, _| {
+            if !self.seen.contains(key) {
+                let anchor = String::from_utf8_lossy(key.get(4..).unwrap_or(key)).into_owned();
+                let detail = "it has no history".to_owned();
+                self.report.findings.push(AnchorFinding::WrongHead { anchor, detail });
+            }
+            Ok(())
+        });
+        self.broken(keys::HEADS, walked);
+    }
+
+    fn counters(&mut self) {
+        let engine = self.engine;
+        let mut recorded = BTreeMap::new();
+        let walked = engine.scan(META, keys::TOTALS_PREFIX, |key, value| {
+            let id = key.get(keys::TOTALS_PREFIX.len()..).and_then(DomainId::from_key);
+            match (id, keys::decode_count(value)) {
+                (Some(id), Some(total)) => drop(recorded.insert(id, total)),
+                _ => self.unknown(META, key),
+            }
+            Ok(())
+        });
+        self.broken(META, walked);
+        let ids: BTreeSet<_> = self.totals.keys().chain(recorded.keys()).copied().collect();
+        for id in ids {
+            let recorded = recorded.get(&id).copied().unwrap_or_default();
+            let actual = self.totals.get(&id).copied().unwrap_or_default();
+            if recorded != actual {
+                let domain = self
+                    .names
+                    .get(&id)
+                    .map_or_else(|| format!("unknown domain {id:?}"), Domain::to_string);
+                self.report.findings.push(AnchorFinding::WrongTotal { domain, recorded, actual });
+            }
+        }
+    }
+
+    fn documents(&mut self) {
+        let engine = self.engine;
+        let walked = engine.scan(keys::DOCUMENTS, &[], |_, _| {
+            self.report.documents += 1;
+            Ok(())
+        });
+        self.broken(keys::DOCUMENTS, walked);
+    }
+}

@@ -1,0 +1,279 @@
+//! The embedded ledger: what callers ask of it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use engine::{
+    Committer, DomainId, DomainIds, Engine, EngineError, EngineOptions, Health, OpenError,
+};
+use keyssi::{AnchorId, AnchorValue, Domain, Head};
+use tokio::sync::oneshot;
+
+use crate::commit::{self, Change, Job, Outcome, Work};
+use crate::error::{BatchError, LedgerError};
+use crate::keys::{self, StoredHead};
+
+/// How often a write is judged again because another one came first. Each time means that somebody
+/// else succeeded on the same anchor.
+const JUDGE_MAX: usize = 32;
+
+/// What is meant to happen with an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// The first value of a new anchor.
+    Create,
+    /// The next value of an existing anchor.
+    Append,
+    /// Whichever of the two the anchor needs.
+    CreateOrAppend,
+}
+
+/// One value for one anchor.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The anchor.
+    pub id: AnchorId,
+    /// The value.
+    pub value: AnchorValue,
+    /// What is meant to happen.
+    pub intent: Intent,
+}
+
+/// State that readers and the committer share.
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) domains: DomainIds,
+}
+
+/// A ledger in a folder of its own. Cheap to clone; all clones are the same ledger.
+#[derive(Clone)]
+pub struct EmbeddedLedger {
+    shared: Arc<Shared>,
+    committer: Arc<Committer<Job>>,
+}
+
+impl EmbeddedLedger {
+    /// Opens the ledger in `path`, creating it if it is absent.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(path: &Path, options: EngineOptions) -> Result<Self, OpenError> {
+        let engine = Engine::open(path, keys::FAMILIES, keys::FORMAT, options)?;
+        let domains = DomainIds::load(&engine).map_err(|error| OpenError::Damaged {
+            path: path.to_owned(),
+            detail: error.to_string(),
+        })?;
+        let shared = Arc::new(Shared { engine, domains });
+        let for_commits = Arc::clone(&shared);
+        let committer = Committer::start("anchor-committer", Job::weight, move |jobs| {
+            commit::run(&for_commits, jobs);
+        })
+        .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
+        Ok(Self { shared, committer: Arc::new(committer) })
+    }
+
+    /// Writes one entry.
+    ///
+    /// **Cancellation:** an entry that has been queued is written even if the future is dropped.
+    ///
+    /// # Errors
+    /// See [`LedgerError`]; nothing was acknowledged.
+    pub async fn write(&self, entry: Entry) -> Result<(), LedgerError> {
+        self.write_all(vec![entry]).await.map_err(|error| error.source)
+    }
+
+    /// Writes all entries, in order, or none. Several entries may concern one anchor.
+    ///
+    /// **Cancellation:** as [`EmbeddedLedger::write`].
+    ///
+    /// # Errors
+    /// [`BatchError`] names the first entry that is refused.
+    pub async fn write_all(&self, entries: Vec<Entry>) -> Result<(), BatchError> {
+        let whole = |source| BatchError { index: 0, source };
+        let entries = Arc::new(entries);
+        for _ in 0..JUDGE_MAX {
+            let (shared, judged) = (Arc::clone(&self.shared), Arc::clone(&entries));
+            let changes = tokio::task::spawn_blocking(move || judge(&shared, &judged))
+                .await
+                .map_err(|_| whole(LedgerError::Unavailable(None)))??;
+            match self.submit(Work::Anchors(changes)).await.map_err(whole)? {
+                Outcome::Written => return Ok(()),
+                Outcome::Changed => {}
+            }
+        }
+        Err(whole(LedgerError::Contended))
+    }
+
+    /// The last value of an anchor and the number of its versions; `None` when it is absent.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn last_version(&self, id: &AnchorId) -> Result<Option<(String, u64)>, LedgerError> {
+        let Some(domain) = self.shared.domains.find(id.domain()) else { return Ok(None) };
+        let anchor = id.as_str().to_owned();
+        self.blocking(move |shared| {
+            let head = shared.stored_head(domain, &anchor)?;
+            Ok(head.map(|head| (head.value, head.versions)))
+        })
+        .await
+    }
+
+    /// All values of an anchor, oldest first; empty when it is absent.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read; never a history with a hole.
+    pub async fn all_versions(&self, id: &AnchorId) -> Result<Vec<String>, LedgerError> {
+        let Some(domain) = self.shared.domains.find(id.domain()) else { return Ok(Vec::new()) };
+        let anchor = id.as_str().to_owned();
+        self.blocking(move |shared| {
+            let mut values = Vec::new();
+            let mut next = 0;
+            shared.engine.scan(keys::ANCHORS, &keys::versions_of(domain, &anchor), |key, value| {
+                let parsed = keys::parse_version(key);
+                let text = std::str::from_utf8(value);
+                match (parsed, text) {
+                    (Some((_, _, version)), Ok(text)) if version == next => {
+                        values.push(text.to_owned());
+                        next += 1;
+                        Ok(())
+                    }
+                    _ => Err(corrupt(format!("history of {anchor} at version {next}"))),
+                }
+            })?;
+            Ok(values)
+        })
+        .await
+    }
+
+    /// Number of anchors of a domain.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn total(&self, domain: &Domain) -> Result<u64, LedgerError> {
+        let Some(id) = self.shared.domains.find(domain) else { return Ok(0) };
+        self.blocking(move |shared| commit::total(&shared.engine, id)).await
+    }
+
+    /// Stores a versionless document under a path, which may be any text; the last writer wins.
+    ///
+    /// **Cancellation:** a document that has been queued is written even if the future is dropped.
+    ///
+    /// # Errors
+    /// [`LedgerError::OutOfSpace`] and [`LedgerError::Unavailable`].
+    pub async fn put_document(&self, path: &str, bytes: Bytes) -> Result<(), LedgerError> {
+        self.submit(Work::Document { key: keys::document(path), bytes }).await.map(drop)
+    }
+
+    /// The document under a path; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn document(&self, path: &str) -> Result<Option<Vec<u8>>, LedgerError> {
+        let key = keys::document(path);
+        self.blocking(move |shared| Ok(shared.engine.get(keys::DOCUMENTS, &key)?)).await
+    }
+
+    /// The ledger's state.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.shared.engine.health()
+    }
+
+    async fn submit(&self, work: Work) -> Result<Outcome, LedgerError> {
+        let (answer, answered) = oneshot::channel();
+        let ended = |()| LedgerError::Unavailable(None);
+        self.committer.submit(Job { work, answer }).await.map_err(|_| ended(()))?;
+        answered.await.map_err(|_| ended(()))?
+    }
+
+    /// Runs a read on the runtime's blocking pool, whose size the binaries bound.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&Shared) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || act(&shared))
+            .await
+            .map_err(|_| LedgerError::Unavailable(None))?
+    }
+}
+
+impl Shared {
+    pub(crate) fn stored_head(
+        &self,
+        domain: DomainId,
+        anchor: &str,
+    ) -> Result<Option<StoredHead>, LedgerError> {
+        let key = keys::head(domain, anchor);
+        match self.engine.get_with(keys::HEADS, &key, StoredHead::decode)? {
+            None => Ok(None),
+            Some(Some(head)) => Ok(Some(head)),
+            Some(None) => Err(corrupt(format!("head of {anchor}")).into()),
+        }
+    }
+}
+
+/// What is known of an anchor while a batch is judged.
+struct Judged {
+    ground: u64,
+    values: Vec<String>,
+    head: Option<Head>,
+}
+
+/// Judges entries against the heads as they are now. Signatures are checked here, on the blocking
+/// pool, so that the committer only compares numbers.
+fn judge(shared: &Shared, entries: &[Entry]) -> Result<Vec<Change>, BatchError> {
+    let mut anchors: BTreeMap<&str, (Domain, Judged)> = BTreeMap::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let at = |source| BatchError { index, source };
+        let id = &entry.id;
+        if !anchors.contains_key(id.as_str()) {
+            let judged = load(shared, id).map_err(at)?;
+            anchors.insert(id.as_str(), (id.domain().clone(), judged));
+        }
+        if let Some((_, judged)) = anchors.get_mut(id.as_str()) {
+            let next = next_head(entry, judged.head.as_ref()).map_err(at)?;
+            judged.values.push(next.value().as_str().to_owned());
+            judged.head = Some(next);
+        }
+    }
+    let changes = anchors.into_iter().filter_map(|(anchor, (domain, judged))| {
+        let versions = judged.ground + judged.values.len() as u64;
+        Some(Change {
+            domain,
+            anchor: anchor.to_owned(),
+            ground: judged.ground,
+            values: judged.values,
+            head: StoredHead::new(versions, &judged.head?),
+        })
+    });
+    Ok(changes.collect())
+}
+
+fn load(shared: &Shared, id: &AnchorId) -> Result<Judged, LedgerError> {
+    let domain = shared.domains.find(id.domain());
+    let stored = domain.map(|domain| shared.stored_head(domain, id.as_str())).transpose()?.flatten();
+    let Some(stored) = stored else {
+        return Ok(Judged { ground: 0, values: Vec::new(), head: None });
+    };
+    let head = Head::restore(&stored.value, stored.transferred_to.as_deref())
+        .map_err(|error| corrupt(format!("head of {}: {error}", id.as_str())))?;
+    Ok(Judged { ground: stored.versions, values: Vec::new(), head: Some(head) })
+}
+
+fn next_head(entry: &Entry, head: Option<&Head>) -> Result<Head, LedgerError> {
+    match (head, entry.intent) {
+        (None, Intent::Append) => Err(LedgerError::Absent),
+        (None, _) => keyssi::create(&entry.id, &entry.value).map_err(LedgerError::Create),
+        (Some(_), Intent::Create) => Err(LedgerError::AlreadyExists),
+        (Some(head), _) => {
+            keyssi::append(&entry.id, head, &entry.value).map_err(LedgerError::Append)
+        }
+    }
+}
+
+fn corrupt(detail: String) -> EngineError {
+    EngineError::Corrupt { detail }
+}

@@ -1,0 +1,55 @@
+//! Why the ledger refuses, named by what the caller can do about it.
+
+use engine::EngineError;
+use keyssi::{AppendError, CreateError};
+
+/// Why an anchor could not be written or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// There is such an anchor; an anchor is created once.
+    #[error("the anchor exists already")]
+    AlreadyExists,
+    /// There is no such anchor; create it first.
+    #[error("the anchor does not exist")]
+    Absent,
+    /// The rules refuse the value as the first of this anchor.
+    #[error("the value cannot be the first of this anchor")]
+    Create(#[source] CreateError),
+    /// The rules refuse the value as the next of this anchor.
+    #[error("the value cannot follow the anchor's last one")]
+    Append(#[source] AppendError),
+    /// The disk is full; nothing was written. Retry when there is room.
+    #[error("the disk is full")]
+    OutOfSpace,
+    /// Stored data does not pass its checks.
+    #[error("stored data is damaged")]
+    Corrupt(#[source] EngineError),
+    /// Other writers kept changing the same anchors; try again.
+    #[error("the anchor keeps changing")]
+    Contended,
+    /// The ledger cannot serve this now: it takes no writes after an I/O error, or is ending.
+    #[error("the ledger is not available")]
+    Unavailable(#[source] Option<EngineError>),
+}
+
+/// Why a batch was refused; nothing of it was written.
+#[derive(Debug, thiserror::Error)]
+#[error("entry {index} of the batch was refused")]
+pub struct BatchError {
+    /// Place of the entry in the batch, from 0; 0 too when the batch failed as a whole.
+    pub index: usize,
+    /// Why.
+    #[source]
+    pub source: LedgerError,
+}
+
+impl From<EngineError> for LedgerError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::OutOfSpace { .. } => Self::OutOfSpace,
+            EngineError::Corrupt { .. } => Self::Corrupt(error),
+            other => Self::Unavailable(Some(other)),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Receiving request bodies: size limit, budget, and a minimum rate.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use http_body_util::BodyExt;
+use tokio::time::Instant;
+
+use crate::ApiError;
+use crate::budget::{BodyBudget, Share};
+
+/// Pause after which a body counts as stalled while others wait for its memory.
+pub(crate) const STALL_PRESSED: Duration = Duration::from_secs(2);
+/// How often a waiting receiver looks whether it is cut off.
+const TICK: Duration = Duration::from_millis(250);
+/// First share of a body that does not say its length; it grows from there.
+const UNKNOWN_LENGTH_SHARE: u64 = 64 << 10;
+/// What is read and thrown away of a body that is refused, so that the client reads the answer
+/// instead of a reset connection.
+const DISCARD_BYTES_MAX: u64 = 64 << 20;
+/// How long that may take.
+const DISCARD_TIME_MAX: Duration = Duration::from_secs(3);
+
+/// Limits on one body.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimits {
+    /// Largest body, in bytes.
+    pub bytes_max: u64,
+    /// Bytes per second that a client must reach on average after the first ten seconds.
+    pub bytes_per_second_min: u64,
+    /// Longest pause between two pieces.
+    pub idle_max: Duration,
+}
+
+/// Grace before the minimum rate counts.
+const RATE_GRACE: Duration = Duration::from_secs(10);
+
+/// Bytes with their share, so that both live equally long.
+struct Held {
+    bytes: Vec<u8>,
+    _share: Share,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Joins bytes with the share that they occupy.
+#[must_use]
+pub fn hold(bytes: Vec<u8>, share: Share) -> Bytes {
+    Bytes::from_owner(Held { bytes, _share: share })
+}
+
+/// Receives a body. `on_piece` sees each piece as it arrives, in order: hash while receiving.
+///
+/// # Errors
+/// 413 over the limit, 408 when the client stalls, 503 when the budget is used up, 400 when the
+/// body ends early. The rest of a refused body is read and thrown away for a short while.
+pub async fn receive(
+    headers: &HeaderMap,
+    mut body: Body,
+    limits: &BodyLimits,
+    budget: &BodyBudget,
+    on_piece: impl FnMut(&[u8]),
+) -> Result<Bytes, ApiError> {
+    match collect(headers, &mut body, limits, budget, on_piece).await {
+        Ok(bytes) => Ok(bytes),
+        Err(refusal) => {
+            discard(body).await;
+            Err(refusal)
+        }
+    }
+}
+
+async fn collect(
+    headers: &HeaderMap,
+    body: &mut Body,
+    limits: &BodyLimits,
+    budget: &BodyBudget,
+    mut on_piece: impl FnMut(&[u8]),
+) -> Result<Bytes, ApiError> {
+    let length = content_length(headers)?;
+    if length.is_some_and(|length| length > limits.bytes_max) {
+        return Err(too_large(limits.bytes_max));
+    }
+    let mut held = length.unwrap_or(UNKNOWN_LENGTH_SHARE.min(limits.bytes_max));
+    let mut share = budget.acquire(held).await.map_err(|_| busy())?;
+    // Reserved, not touched: the kernel gives the pages as the bytes arrive.
+    let mut bytes = Vec::with_capacity(usize::try_from(length.unwrap_or(0)).unwrap_or(0));
+    let mut pace = Pace::new(limits);
+    while let Some(piece) = pace.next_piece(body, budget).await? {
+        let total = bytes.len() as u64 + piece.len() as u64;
+        if total > limits.bytes_max {
+            return Err(too_large(limits.bytes_max));
+        }
+        if total > held {
+            let more = total.max(held * 2).min(limits.bytes_max) - held;
+            share.grow(more).await.map_err(|_| busy())?;
+            held += more;
+        }
+        on_piece(&piece);
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(hold(bytes, share))
+}
+
+/// Keeps the time of one body.
+struct Pace<'a> {
+    limits: &'a BodyLimits,
+    started: Instant,
+    last: Instant,
+    received: u64,
+}
+
+impl<'a> Pace<'a> {
+    fn new(limits: &'a BodyLimits) -> Self {
+        let now = Instant::now();
+        Self { limits, started: now, last: now, received: 0 }
+    }
+
+    async fn next_piece(
+        &mut self,
+        body: &mut Body,
+        budget: &BodyBudget,
+    ) -> Result<Option<Bytes>, ApiError> {
+        loop {
+            match tokio::time::timeout(TICK, body.frame()).await {
+                Ok(None) => return Ok(None),
+                Ok(Some(Err(_))) => {
+                    return Err(ApiError::bad_request("the request body ended early"));
+                }
+                Ok(Some(Ok(frame))) => {
+                    let Ok(piece) = frame.into_data() else { continue };
+                    self.last = Instant::now();
+                    self.received += piece.len() as u64;
+                    self.require_rate()?;
+                    return Ok(Some(piece));
+                }
+                Err(_) => self.require_progress(budget)?,
+            }
+        }
+    }
+
+    fn require_progress(&self, budget: &BodyBudget) -> Result<(), ApiError> {
+        let idle = self.last.elapsed();
+        if idle >= self.limits.idle_max {
+            return Err(stalled("the request body stalled; send it again"));
+        }
+        if idle >= STALL_PRESSED && budget.is_pressed() {
+            return Err(stalled("the request body stalled while others waited; send it again"));
+        }
+        self.require_rate()
+    }
+
+    fn require_rate(&self) -> Result<(), ApiError> {
+        let elapsed = self.started.elapsed();
+        let due = self.limits.bytes_per_second_min.saturating_mul(elapsed.as_secs());
+        if elapsed > RATE_GRACE && self.received < due {
+            return Err(stalled("the request body arrives too slowly; send it again"));
+        }
+        Ok(())
+    }
+}
+
+/// Reads and drops what is left of a refused body.
+pub async fn discard(mut body: Body) {
+    let reading = async {
+        let mut read = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            read += frame.data_ref().map_or(0, |piece| piece.len() as u64);
+            if read > DISCARD_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DISCARD_TIME_MAX, reading).await;
+}
+
+fn content_length(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
+    let Some(value) = headers.get(header::CONTENT_LENGTH) else { return Ok(None) };
+    let length = value.to_str().ok().and_then(|text| text.parse().ok());
+    length.map(Some).ok_or_else(|| ApiError::bad_request("Content-Length is not a number of bytes"))
+}
+
+fn too_large(bytes_max: u64) -> ApiError {
+    ApiError::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("the request body is larger than the limit of {bytes_max} bytes"),
+    )
+}
+
+fn stalled(text: &str) -> ApiError {
+    ApiError::new(StatusCode::REQUEST_TIMEOUT, text)
+}
+
+fn busy() -> ApiError {
+    ApiError::unavailable("the node holds as many body bytes as it may; try again", 1)
+}

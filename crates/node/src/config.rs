@@ -1,0 +1,412 @@
+//! The configuration: one TOML file, one typed structure, no unknown keys; environment variables
+//! `KILN__SECTION__KEY` override it. No file at all is a valid configuration.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use keyssi::Domain;
+use serde::{Deserialize, Serialize};
+
+use crate::body::BodyLimits;
+
+/// Smallest allowed limit for a brick: the SDK's default chunk and its envelope, in bytes.
+pub const BRICK_BYTES_FLOOR: u64 = 10_000_064;
+const ENV_PREFIX: &str = "KILN__";
+
+/// Everything that can be configured. Each key's default is in [`Config::default`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The process itself.
+    pub node: NodeConfig,
+    /// Bounds on what clients may use.
+    pub limits: LimitsConfig,
+    /// Who may read answers in a browser.
+    pub cors: CorsConfig,
+    /// Requests per client address.
+    pub rate_limit: RateLimitConfig,
+    /// The domains served; none means one called `default`.
+    #[serde(rename = "domain")]
+    pub domains: Vec<DomainConfig>,
+}
+
+/// `[node]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NodeConfig {
+    /// Folder of the stores. Trusted: who can write here can delete records.
+    pub data: PathBuf,
+    /// Address and port; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Further names under which clients reach the node (`Host` header), without ports.
+    pub hosts: Vec<String>,
+    /// Allows an address beyond loopback although the node speaks plain HTTP and knows no users.
+    pub plaintext_beyond_loopback: bool,
+    /// Refuses every request that writes. A file named `readonly` in the data folder does the same.
+    pub read_only: bool,
+    /// `human` or `json`.
+    pub log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One readable line per event.
+    #[default]
+    Human,
+    /// One JSON object per event.
+    Json,
+}
+
+/// `[limits]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// Largest brick, in bytes.
+    pub brick_bytes_max: u64,
+    /// Largest versionless DSU document, in bytes.
+    pub document_bytes_max: u64,
+    /// Largest JSON request body, in bytes.
+    pub json_bytes_max: u64,
+    /// Body bytes that the node holds at a time, requests and responses together.
+    pub body_bytes_in_flight_max: u64,
+    /// Bytes per second that a request body must reach after ten seconds.
+    pub body_bytes_per_second_min: u64,
+    /// Longest pause within a request body, in milliseconds.
+    pub body_idle_ms_max: u64,
+    /// Time for a request's header, and idle time between two requests, in milliseconds.
+    pub header_ms_max: u64,
+    /// Time without progress after which a response that is not read is given up, in milliseconds.
+    pub write_stall_ms_max: u64,
+    /// Connections open at a time; more are answered 503 and closed.
+    pub connections_max: usize,
+    /// Time that a stop waits for requests in flight, in milliseconds; less than ten seconds.
+    pub stop_ms_max: u64,
+    /// Bytes that stay free on the volume; a write that would go below is answered 507.
+    pub free_bytes_min: u64,
+}
+
+/// `[cors]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CorsConfig {
+    /// Origins allowed, with credentials; empty allows any, without.
+    pub origins: Vec<String>,
+}
+
+/// `[rate_limit]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RateLimitConfig {
+    /// Off removes the limit and its headers.
+    pub enabled: bool,
+    /// Requests that an address may make at once.
+    pub burst: u32,
+    /// Requests per second in the long run.
+    pub refill_per_second: u32,
+}
+
+/// `[[domain]]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DomainConfig {
+    /// The domain's name.
+    #[serde(with = "domain_text")]
+    pub name: Domain,
+    /// BDNS: copies of the domain elsewhere.
+    #[serde(default)]
+    pub replicas: Vec<String>,
+    /// BDNS: where notifications are; empty means this node.
+    #[serde(default)]
+    pub notifications: Vec<String>,
+    /// BDNS: where bricks are; empty means this node.
+    #[serde(default)]
+    pub brick_storages: Vec<String>,
+    /// BDNS: where anchors are; empty means this node.
+    #[serde(default)]
+    pub anchoring_services: Vec<String>,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("kiln-data"),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            hosts: Vec::new(),
+            plaintext_beyond_loopback: false,
+            read_only: false,
+            log_format: LogFormat::Human,
+        }
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            brick_bytes_max: 16 << 20,
+            document_bytes_max: 4 << 20,
+            json_bytes_max: 1 << 20,
+            body_bytes_in_flight_max: 128 << 20,
+            body_bytes_per_second_min: 1 << 10,
+            body_idle_ms_max: 20_000,
+            header_ms_max: 30_000,
+            write_stall_ms_max: 30_000,
+            connections_max: 10_000,
+            stop_ms_max: 8_000,
+            free_bytes_min: 64 << 20,
+        }
+    }
+}
+
+impl Default for RateLimitConfig {
+    fn default() -> Self {
+        Self { enabled: true, burst: 60_000, refill_per_second: 1_000 }
+    }
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not TOML, or has an unknown key or a wrong type.
+    #[error("{origin} is not a valid configuration")]
+    Parse {
+        /// The file, or the environment.
+        origin: String,
+        /// Where and what.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// A value is out of its range, or two do not go together.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl Config {
+    /// Reads `file` if there is one, then applies `KILN__SECTION__KEY` variables.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut table = match file {
+            None => toml::Table::new(),
+            Some(path) => {
+                let read = |source| ConfigError::Read { path: path.to_owned(), source };
+                let text = std::fs::read_to_string(path).map_err(read)?;
+                let origin = path.display().to_string();
+                // Parsed twice: the first time for an error message that points into the file.
+                parse::<Self>(&origin, &text)?;
+                parse(&origin, &text)?
+            }
+        };
+        for (name, value) in environment {
+            apply_variable(&mut table, &name, &value)?;
+        }
+        let mut config: Self = table.try_into().map_err(|source| ConfigError::Parse {
+            origin: "the environment (KILN__…)".to_owned(),
+            source: Box::new(source),
+        })?;
+        if config.domains.is_empty() {
+            config.domains = vec![DomainConfig::named(default_domain()?)];
+        }
+        Ok(config)
+    }
+
+    /// Refuses values that would break a promise.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] with the key and the range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let limits = &self.limits;
+        let require = |holds: bool, text: String| {
+            if holds { Ok(()) } else { Err(ConfigError::Invalid(text)) }
+        };
+        require(
+            limits.brick_bytes_max >= BRICK_BYTES_FLOOR,
+            format!("limits.brick_bytes_max must be at least {BRICK_BYTES_FLOOR}: wallets send chunks of that size"),
+        )?;
+        let largest = limits.brick_bytes_max.max(limits.document_bytes_max);
+        require(
+            limits.body_bytes_in_flight_max >= largest.saturating_mul(2),
+            format!("limits.body_bytes_in_flight_max must hold two of the largest bodies, {largest} bytes each"),
+        )?;
+        require(
+            (1..10_000).contains(&limits.stop_ms_max),
+            "limits.stop_ms_max must be between 1 and 9999".to_owned(),
+        )?;
+        require(limits.connections_max > 0, "limits.connections_max must be at least 1".to_owned())?;
+        require(
+            self.rate_limit.burst > 0 && self.rate_limit.refill_per_second > 0,
+            "rate_limit.burst and rate_limit.refill_per_second must be at least 1".to_owned(),
+        )?;
+        require(
+            self.node.listen.ip().is_loopback() || self.node.plaintext_beyond_loopback,
+            format!(
+                "node.listen {} is reachable from other machines, and this node speaks plain HTTP \
+                 and knows no users; listen on 127.0.0.1, or set \
+                 node.plaintext_beyond_loopback = true if the network in front of it is trusted",
+                self.node.listen
+            ),
+        )?;
+        let mut names: Vec<_> = self.domains.iter().map(|domain| &domain.name).collect();
+        names.sort();
+        let twice = names.iter().zip(names.iter().skip(1)).find(|(first, second)| first == second);
+        require(twice.is_none(), format!("domain {} stands twice", twice.map_or("", |(name, _)| name.as_str())))
+    }
+
+    /// The configuration as a file that has the same effect.
+    ///
+    /// # Errors
+    /// When a path is not text.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string_pretty(self)
+    }
+}
+
+impl LimitsConfig {
+    /// Limits of a body of at most `bytes_max` bytes.
+    #[must_use]
+    pub fn body(&self, bytes_max: u64) -> BodyLimits {
+        BodyLimits {
+            bytes_max,
+            bytes_per_second_min: self.body_bytes_per_second_min,
+            idle_max: Duration::from_millis(self.body_idle_ms_max),
+        }
+    }
+}
+
+impl DomainConfig {
+    /// A domain all of whose services are this node.
+    #[must_use]
+    pub fn named(name: Domain) -> Self {
+        Self {
+            name,
+            replicas: Vec::new(),
+            notifications: Vec::new(),
+            brick_storages: Vec::new(),
+            anchoring_services: Vec::new(),
+        }
+    }
+}
+
+fn default_domain() -> Result<Domain, ConfigError> {
+    "default".parse().map_err(|_| ConfigError::Invalid("the default domain".to_owned()))
+}
+
+fn parse<T: serde::de::DeserializeOwned>(origin: &str, text: &str) -> Result<T, ConfigError> {
+    toml::from_str(text).map_err(|source| ConfigError::Parse {
+        origin: origin.to_owned(),
+        source: Box::new(source),
+    })
+}
+
+fn apply_variable(table: &mut toml::Table, name: &str, value: &str) -> Result<(), ConfigError> {
+    let Some(rest) = name.strip_prefix(ENV_PREFIX) else { return Ok(()) };
+    let Some((section, key)) = rest.split_once("__") else {
+        return Err(ConfigError::Invalid(format!(
+            "the variable {name} should read KILN__SECTION__KEY"
+        )));
+    };
+    let section = table
+        .entry(section.to_ascii_lowercase())
+        .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+    let Some(section) = section.as_table_mut() else {
+        return Err(ConfigError::Invalid(format!("the variable {name} names no section")));
+    };
+    // Numbers, booleans and lists as TOML writes them; everything else is text.
+    let parsed = format!("value = {value}").parse::<toml::Table>().ok();
+    let value = parsed
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    section.insert(key.to_ascii_lowercase(), value);
+    Ok(())
+}
+
+mod domain_text {
+    //! A domain as text in TOML, refused where it is not one.
+
+    use keyssi::Domain;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(domain: &Domain, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(domain.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Domain, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kiln.toml");
+        #[expect(clippy::disallowed_methods, reason = "a test's input need not be durable")]
+        std::fs::write(&file, text).unwrap();
+        let pairs = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::load(Some(&file), pairs).and_then(|config| config.validate().map(|()| config))
+    }
+
+    #[test]
+    fn no_file_is_a_valid_configuration() {
+        let config = Config::load(None, []).unwrap();
+        config.validate().unwrap();
+        assert_eq!(config.domains[0].name.as_str(), "default");
+        assert!(config.node.listen.ip().is_loopback());
+    }
+
+    #[test]
+    fn what_is_printed_has_the_same_effect() {
+        let config = Config::load(None, []).unwrap();
+        assert_eq!(load(&config.to_toml().unwrap(), &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn variables_override_the_file() {
+        let environment = [
+            ("KILN__NODE__READ_ONLY", "true"),
+            ("KILN__NODE__LISTEN", "127.0.0.1:0"),
+            ("KILN__LIMITS__CONNECTIONS_MAX", "7"),
+            ("KILN__CORS__ORIGINS", "[\"https://a.example\"]"),
+            ("PATH", "/bin"),
+        ];
+        let config = load("[node]\nlisten = \"127.0.0.1:1\"", &environment).unwrap();
+        assert!(config.node.read_only);
+        assert_eq!(config.node.listen.port(), 0);
+        assert_eq!(config.limits.connections_max, 7);
+        assert_eq!(config.cors.origins, ["https://a.example"]);
+    }
+
+    #[test]
+    fn mistakes_are_refused_and_named() {
+        let check = |text: &str, environment: &[(&str, &str)], part: &str| {
+            let error = anyhow::Error::from(load(text, environment).unwrap_err());
+            assert!(format!("{error:#}").contains(part), "{error:#} does not name {part}");
+        };
+        check("[node]\nlistne = 1", &[], "listne");
+        check("[limits]\nbrick_bytes_max = 10000063", &[], "10000064");
+        check("[limits]\nbody_bytes_in_flight_max = 1", &[], "body_bytes_in_flight_max");
+        check("[node]\nlisten = \"0.0.0.0:80\"", &[], "plaintext_beyond_loopback");
+        check("[[domain]]\nname = \"..\"", &[], "domain");
+        check("[[domain]]\nname = \"a\"\n[[domain]]\nname = \"a\"", &[], "twice");
+        check("", &[("KILN__NODE", "1")], "KILN__SECTION__KEY");
+        check("", &[("KILN__NODE__LISTNE", "1")], "listne");
+    }
+}

@@ -1,0 +1,175 @@
+//! What stands in front of both services: verbs, host guard, preflight, read-only mode, rate
+//! limit, CORS, and the routes that every process answers (`/livez`, `/readyz`, `/version`,
+//! `/ready-probe`).
+//!
+//! **Source:** `http-api.md` §1.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, Method, Request, StatusCode, Version, header};
+use serde_json::json;
+use tower::ServiceExt;
+
+use crate::cors::{Cors, Surface};
+use crate::error::{empty, json, raw};
+use crate::guard::Guard;
+use crate::rate::RateLimiter;
+
+/// One part's answer to "can you serve?": `Err` says in words why not.
+pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// Everything in front of the services.
+pub struct Front {
+    /// Which origins may read answers.
+    pub cors: Cors,
+    /// What the listener refuses.
+    pub guard: Guard,
+    /// `None` switches the limit and its headers off.
+    pub rate: Option<RateLimiter>,
+    /// Set while the node takes no writes; changed by the watcher.
+    pub read_only: Arc<AtomicBool>,
+    /// The parts of this process, by name.
+    pub parts: Vec<(&'static str, Readiness)>,
+    /// The services' routes.
+    pub routes: Router,
+    /// What the `Keep-Alive` header promises.
+    pub keep_alive: Duration,
+}
+
+impl Front {
+    /// Answers one request.
+    pub async fn answer(self: Arc<Self>, peer: SocketAddr, request: Request<Body>) -> Response {
+        let (version, method) = (request.version(), request.method().clone());
+        if !is_standard(&method) {
+            return closing(empty(StatusCode::BAD_REQUEST));
+        }
+        let closes = asks_to_close(&request);
+        let mut answer = self.answer_open(peer, request).await;
+        if version == Version::HTTP_11 && !closes {
+            let promise = format!("timeout={}", self.keep_alive.as_secs());
+            if let Ok(promise) = HeaderValue::from_str(&promise) {
+                answer.headers_mut().insert("keep-alive", promise);
+            }
+        }
+        answer
+    }
+
+    async fn answer_open(&self, peer: SocketAddr, request: Request<Body>) -> Response {
+        let headers = request.headers().clone();
+        let path = request.uri().path().to_owned();
+        let admitted = self.guard.admit(request.version(), request.uri(), &headers);
+        if let Err(refusal) = admitted {
+            return closing(refusal.into_response());
+        }
+        if request.method() == Method::OPTIONS {
+            let mut answer = empty(StatusCode::OK);
+            self.cors.apply(Surface::Preflight, &headers, answer.headers_mut());
+            return answer;
+        }
+        let writes = !matches!(*request.method(), Method::GET | Method::HEAD);
+        if writes && self.read_only.load(Ordering::Relaxed) {
+            crate::body::discard(request.into_body()).await;
+            let mut answer = raw(StatusCode::METHOD_NOT_ALLOWED, "read only mode is active");
+            self.cors.apply(Surface::Other, &headers, answer.headers_mut());
+            return answer;
+        }
+        let remaining = self.rate.as_ref().map(|rate| rate.take(peer.ip(), Instant::now()));
+        let mut answer = match remaining {
+            Some(None) => empty(StatusCode::TOO_MANY_REQUESTS),
+            _ => self.route(&path, remaining.flatten(), request).await,
+        };
+        self.cors.apply(Surface::of(&path), &headers, answer.headers_mut());
+        if let (Some(rate), Some(remaining)) = (&self.rate, remaining) {
+            let headers = answer.headers_mut();
+            headers.insert("x-ratelimit-limit", HeaderValue::from(rate.burst()));
+            headers.insert("x-ratelimit-remaining", HeaderValue::from(remaining.unwrap_or(0)));
+        }
+        answer
+    }
+
+    async fn route(
+        &self,
+        path: &str,
+        remaining: Option<u32>,
+        request: Request<Body>,
+    ) -> Response {
+        match (request.method(), path.strip_suffix('/').unwrap_or(path)) {
+            // A folder of the reference's static file server; it has no page here either.
+            (&Method::GET, "") if path == "/" => empty(StatusCode::FORBIDDEN),
+            (&Method::GET | &Method::HEAD, "/livez") => raw(StatusCode::OK, "ok"),
+            (&Method::GET | &Method::HEAD, "/readyz") => self.readiness(),
+            (&Method::GET | &Method::HEAD, "/version") => {
+                typed_json(StatusCode::OK, &json!({ "name": "kiln", "version": VERSION }))
+            }
+            (&Method::GET, "/ready-probe") => match (&self.rate, remaining) {
+                (Some(rate), Some(remaining)) => typed_json(
+                    StatusCode::OK,
+                    &json!({ "remainingTokens": remaining, "tokenLimit": rate.burst() }),
+                ),
+                _ => raw(StatusCode::OK, "Server ready"),
+            },
+            _ => match self.routes.clone().oneshot(request).await {
+                Ok(answer) => answer,
+                Err(never) => match never {},
+            },
+        }
+    }
+
+    /// 200 when every part can serve, else 503 with each part's reason.
+    fn readiness(&self) -> Response {
+        let mut ready = true;
+        let mut parts = serde_json::Map::new();
+        for (name, check) in &self.parts {
+            let state = check();
+            ready &= state.is_ok();
+            parts.insert((*name).to_owned(), json!(state.err().unwrap_or_else(|| "ok".to_owned())));
+        }
+        let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let read_only = self.read_only.load(Ordering::Relaxed);
+        typed_json(status, &json!({ "ready": ready, "readOnly": read_only, "parts": parts }))
+    }
+}
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A JSON answer of our own routes, with its content type.
+#[must_use]
+pub fn typed_json(status: StatusCode, value: &serde_json::Value) -> Response {
+    let mut answer = json(status, value);
+    let kind = HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    answer
+}
+
+fn is_standard(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET
+            | Method::HEAD
+            | Method::POST
+            | Method::PUT
+            | Method::DELETE
+            | Method::CONNECT
+            | Method::OPTIONS
+            | Method::TRACE
+            | Method::PATCH
+    )
+}
+
+fn asks_to_close<B>(request: &Request<B>) -> bool {
+    let connection = request.headers().get(header::CONNECTION);
+    connection
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case("close")))
+}
+
+fn closing(mut answer: Response) -> Response {
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
+}

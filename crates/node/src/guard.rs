@@ -1,0 +1,122 @@
+//! What a listener without authentication refuses: requests that came through a proxy, and
+//! requests for another host.
+//!
+//! A forwarding header means that the node is reachable from further away than its operator may
+//! think. A foreign `Host` is the mark of DNS rebinding: a page in a browser on this machine that
+//! talks to the node under a name of its own.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, StatusCode, Uri, Version, header};
+
+use crate::ApiError;
+
+const FORWARDING_HEADERS: [&str; 5] =
+    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+
+/// Who may be meant by a request's `Host`.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    listen: IpAddr,
+    hosts: Vec<String>,
+}
+
+impl Guard {
+    /// For a listener on `listen`; `hosts` are further names under which the node is known.
+    #[must_use]
+    pub fn new(listen: IpAddr, hosts: Vec<String>) -> Self {
+        Self { listen, hosts }
+    }
+
+    /// Lets a request through or says why not.
+    pub(crate) fn admit(
+        &self,
+        version: Version,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<(), ApiError> {
+        if let Some(name) = FORWARDING_HEADERS.iter().find(|name| headers.contains_key(**name)) {
+            return Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                format!("this listener has no authentication and refuses the header {name}"),
+            ));
+        }
+        let named = headers.get(header::HOST).map(|host| host.to_str().unwrap_or("?"));
+        if named.is_none() && version == Version::HTTP_11 {
+            return Err(ApiError::bad_request("the Host header is missing"));
+        }
+        let authority = uri.authority().map(http::uri::Authority::as_str);
+        match named.into_iter().chain(authority).find(|host| !self.is_own(host)) {
+            None => Ok(()),
+            Some(_) => Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "this listener has no authentication and answers only under its own name; \
+                 add the Host to node.hosts in the configuration if it is meant",
+            )),
+        }
+    }
+
+    fn is_own(&self, host: &str) -> bool {
+        let name = without_port(host);
+        if let Ok(address) = name.trim_matches(['[', ']']).parse::<IpAddr>() {
+            // Rebinding needs a name; a bare address is safe where the listener is open anyway.
+            return address.is_loopback() || address == self.listen || !self.listen.is_loopback();
+        }
+        name.eq_ignore_ascii_case("localhost")
+            || self.hosts.iter().any(|own| own.eq_ignore_ascii_case(name))
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            if name.contains(':') && !name.ends_with(']') { host } else { name }
+        }
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(listen: &str, host: &str, admitted: bool) {
+        let guard = Guard::new(listen.parse().unwrap(), vec!["node.example".to_owned()]);
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, host.parse().unwrap());
+        let answer = guard.admit(Version::HTTP_11, &Uri::from_static("/bdns"), &headers);
+        assert_eq!(answer.is_ok(), admitted, "{host} on {listen}");
+    }
+
+    #[test]
+    fn own_names_are_admitted_and_foreign_ones_are_not() {
+        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.9.9.9", "[::1]:8080", "::1"] {
+            check("127.0.0.1", host, true);
+        }
+        check("127.0.0.1", "node.example:8080", true);
+        for host in ["evil.example", "localhost.evil.example", "192.0.2.1", "", "127.0.0.1.evil"] {
+            check("127.0.0.1", host, false);
+        }
+        check("0.0.0.0", "192.0.2.1:8080", true);
+        check("0.0.0.0", "evil.example", false);
+    }
+
+    #[test]
+    fn forwarding_headers_and_foreign_targets_are_refused() {
+        let guard = Guard::new("127.0.0.1".parse().unwrap(), Vec::new());
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, "localhost".parse().unwrap());
+        let target = Uri::from_static("http://evil.example/bdns");
+        assert!(guard.admit(Version::HTTP_11, &target, &headers).is_err());
+        headers.insert("x-forwarded-for", "192.0.2.1".parse().unwrap());
+        assert!(guard.admit(Version::HTTP_11, &Uri::from_static("/"), &headers).is_err());
+    }
+
+    #[test]
+    fn a_missing_host_is_an_error_only_where_the_protocol_wants_one() {
+        let guard = Guard::new("127.0.0.1".parse().unwrap(), Vec::new());
+        let (root, none) = (Uri::from_static("/"), HeaderMap::new());
+        assert!(guard.admit(Version::HTTP_10, &root, &none).is_ok());
+        assert!(guard.admit(Version::HTTP_11, &root, &none).is_err());
+    }
+}

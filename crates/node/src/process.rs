@@ -1,0 +1,183 @@
+//! The life of a serving process: folder lock, runtime, listening, stopping.
+
+use std::fs::File;
+use std::future::Future;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use axum::Router;
+use axum::response::IntoResponse;
+use http::StatusCode;
+use tokio::net::TcpListener;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::cors::Cors;
+use crate::error::{ApiError, empty};
+use crate::front::{Front, Readiness};
+use crate::guard::Guard;
+use crate::rate::RateLimiter;
+use crate::setup::Setup;
+use crate::{listener, read_only};
+
+/// Threads for reads, hashing and signature checks. More than the disk has use for; the cap keeps
+/// a burst of cold reads from becoming a burst of threads.
+const BLOCKING_THREADS_MAX: usize = 32;
+
+/// One service, open and ready to be served.
+pub struct Part {
+    /// The name under which `/readyz` shows it.
+    pub name: &'static str,
+    /// Its routes.
+    pub routes: Router,
+    /// Whether it can serve.
+    pub readiness: Readiness,
+    /// Its hold on the store.
+    pub lock: File,
+}
+
+/// The runtime of a serving process.
+///
+/// # Errors
+/// When the operating system gives no threads.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .build()
+}
+
+impl Setup {
+    /// Listens, prints `listening on http://…` on stdout, and serves until SIGTERM or SIGINT.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn run(self, parts: Vec<Part>) -> anyhow::Result<()> {
+        raise_open_files();
+        let listen = self.config.node.listen;
+        let listener = TcpListener::bind(listen).await.with_context(|| {
+            format!(
+                "cannot listen on {listen}; if another process has the port, try --listen {}:0",
+                listen.ip()
+            )
+        })?;
+        let address = listener.local_addr()?;
+        let limits = self.config.limits.clone();
+        let (front, locks) = self.front(address, parts);
+        announce(&format!("listening on http://{address}"))?;
+        listener::serve(listener, Arc::new(front), limits, self.budget, stop_signal()?).await?;
+        drop(locks);
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    fn front(&self, address: SocketAddr, parts: Vec<Part>) -> (Front, Vec<File>) {
+        let config = &self.config;
+        let mut routes = Router::new().fallback(nothing_here);
+        let (mut readiness, mut locks) = (Vec::new(), Vec::new());
+        for part in parts {
+            routes = routes.merge(part.routes);
+            readiness.push((part.name, part.readiness));
+            locks.push(part.lock);
+        }
+        let rate = &config.rate_limit;
+        let front = Front {
+            cors: Cors::new(config.cors.origins.clone()),
+            guard: Guard::new(address.ip(), config.node.hosts.clone()),
+            rate: rate.enabled.then(|| RateLimiter::new(rate.burst, rate.refill_per_second)),
+            read_only: read_only::watch(config.node.read_only, self.read_only_files.clone()),
+            parts: readiness,
+            routes: routes.layer(CatchPanicLayer::custom(answer_panic)),
+            keep_alive: Duration::from_millis(config.limits.header_ms_max),
+        };
+        (front, locks)
+    }
+}
+
+/// Unmatched paths and methods alike, as in the reference: 404 without a body.
+async fn nothing_here(request: http::Request<axum::body::Body>) -> axum::response::Response {
+    crate::body::discard(request.into_body()).await;
+    empty(StatusCode::NOT_FOUND)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
+fn answer_panic(panic: Box<dyn std::any::Any + Send>) -> axum::response::Response {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no text")
+        .to_owned();
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "the node failed on this request")
+        .because(anyhow::anyhow!("a handler panicked: {text}"))
+        .into_response()
+}
+
+/// The one line on stdout, which scripts wait for.
+fn announce(line: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: no new connections; what is in flight ends");
+    })
+}
+
+/// Takes as many file descriptors as the system allows: each connection is one.
+fn raise_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit on open files stays as it is");
+    }
+}
+
+/// Takes one store of the data folder (`bricks` or `anchors`) for this process, creating the
+/// folder; the lock goes with the returned file.
+///
+/// # Errors
+/// When the folder cannot be created, or another process holds the store.
+pub fn lock_store(data: &Path, store: &str) -> anyhow::Result<File> {
+    if !data.exists() {
+        std::fs::create_dir_all(data)
+            .with_context(|| format!("cannot create the data folder {}", data.display()))?;
+        tracing::info!(folder = %data.display(), "created the data folder");
+    }
+    let path = data.join(format!("{store}.lock"));
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .with_context(|| format!("cannot open {}", path.display()))?;
+    let taken = rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive);
+    anyhow::ensure!(
+        taken.is_ok(),
+        "the {store} store in {} is in use by another process; stop that one first",
+        data.display()
+    );
+    Ok(file)
+}
+
+/// Milliseconds since the epoch. Recorded for operators; nothing is ordered by it.
+#[must_use]
+pub fn clock_ms() -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    let now = SystemTime::now();
+    now.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+}

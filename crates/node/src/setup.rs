@@ -1,0 +1,133 @@
+//! From command line, file, environment and ApiHub folder to what a process runs with.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use crate::apihub::ApiHub;
+use crate::budget::BodyBudget;
+use crate::config::{Config, NodeConfig};
+use crate::domains::{DomainTable, Domains};
+use crate::logging::start_logging;
+
+/// Options of every serving command.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ServeArgs {
+    /// Folder of the stores [default: kiln-data, or kiln-data in the ApiHub's folder]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Configuration file (TOML); none is needed
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print the configuration that would be used, and stop
+    #[arg(long)]
+    pub check_config: bool,
+    /// Serve the domains of the ApiHub installed in this folder, with Kiln's own storage
+    #[arg(long, value_name = "DIR")]
+    pub apihub_root: Option<PathBuf>,
+}
+
+/// What a process runs with.
+pub struct Setup {
+    /// The configuration, with everything applied.
+    pub config: Config,
+    /// The domains served.
+    pub domains: Domains,
+    /// The budget that the services share.
+    pub budget: BodyBudget,
+    /// Files whose existence means read-only mode.
+    pub read_only_files: Vec<PathBuf>,
+    /// The ApiHub folder, whose domain files are to be watched.
+    pub apihub: Option<ApiHub>,
+}
+
+impl Setup {
+    /// Reads everything and starts logging. `None` when only the configuration was asked for,
+    /// which is then on stdout.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration, and where.
+    pub fn new(
+        args: &ServeArgs,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> anyhow::Result<Option<Self>> {
+        let environment: Vec<_> = environment.into_iter().collect();
+        let variable = |name: &str| {
+            environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        };
+        let mut config = Config::load(args.config.as_deref(), environment.iter().cloned())?;
+        // The reference's switch, so that an operator's scripts keep working.
+        config.node.read_only |= variable("READ_ONLY_MODE") == Some("true");
+        let mut warnings = Vec::new();
+        let mut warn = |line: String| warnings.push(line);
+        let mut read_only_files = Vec::new();
+        let mut table = None;
+        let apihub = args.apihub_root.as_deref().map(ApiHub::open).transpose()?;
+        if let (Some(apihub), Some(root)) = (&apihub, &args.apihub_root) {
+            let settings = apihub.settings(&mut warn)?;
+            if config.node.listen == NodeConfig::default().listen {
+                config.node.listen.set_port(settings.port.unwrap_or(config.node.listen.port()));
+            }
+            if config.node.data == NodeConfig::default().data {
+                config.node.data = root.join("kiln-data");
+            }
+            config.rate_limit.enabled &= !settings.prevent_rate_limit;
+            read_only_files = apihub.read_only_files(&settings);
+            table = Some(apihub.domains(&mut warn)?);
+        }
+        if let Some(data) = &args.data {
+            config.node.data.clone_from(data);
+        }
+        if let Some(listen) = args.listen {
+            config.node.listen = listen;
+        }
+        config.validate()?;
+        if args.check_config {
+            warnings.iter().for_each(|line| eprintln!("warning: {line}"));
+            print(&config)?;
+            return Ok(None);
+        }
+        start_logging(config.node.log_format, variable("KILN_LOG"));
+        warnings.iter().for_each(|line| tracing::warn!("{line}"));
+        read_only_files.push(config.node.data.join("readonly"));
+        let table = table.unwrap_or_else(|| DomainTable::from_config(&config.domains));
+        Ok(Some(Self {
+            domains: Domains::new(table),
+            budget: BodyBudget::new(config.limits.body_bytes_in_flight_max),
+            config,
+            read_only_files,
+            apihub,
+        }))
+    }
+
+    /// Says what lies in an ApiHub folder without being served, and starts watching its domains.
+    /// Must be called within a runtime.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn watch_apihub(&self) -> anyhow::Result<()> {
+        let Some(apihub) = self.apihub.clone() else { return Ok(()) };
+        let unserved = apihub.unserved()?;
+        tracing::warn!(
+            bricks = unserved.bricks,
+            anchors = unserved.anchors,
+            "{} bricks and {} anchors lie in the ApiHub's folder and are not served: \
+             this node serves only what is stored through it",
+            unserved.bricks,
+            unserved.anchors
+        );
+        tokio::spawn(apihub.watch(self.domains.clone()));
+        Ok(())
+    }
+}
+
+fn print(config: &Config) -> anyhow::Result<()> {
+    use std::io::Write;
+    let text = config.to_toml().context("the configuration cannot be printed")?;
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(())
+}
