@@ -38,10 +38,18 @@ pub(crate) async fn write(
 ) -> Result<Response, ApiError> {
     let id = parse_id(&service.domain(domain)?, id)?;
     let value = parse_value(value)?;
-    let intent = if action == "create-anchor" { Intent::Create } else { Intent::Append };
+    let intent = if action == "create-anchor" {
+        Intent::Create
+    } else {
+        Intent::Append
+    };
     let name = id.as_str().to_owned();
     let entry = Entry { id, value, intent };
-    service.ledger.write(entry).await.map_err(|error| ledger_error(&name, error))?;
+    service
+        .ledger
+        .write(entry)
+        .await
+        .map_err(|error| ledger_error(&name, error))?;
     Ok(node::empty(StatusCode::CREATED))
 }
 
@@ -73,20 +81,24 @@ pub(crate) async fn last_version(
 ) -> Result<Response, ApiError> {
     let id = parse_id(&service.domain(domain)?, id)?;
     let last = service.ledger.last_version(&id).await;
-    Ok(match last.map_err(|error| ledger_error(id.as_str(), error))? {
-        Some((value, _)) => node::message(StatusCode::OK, &value),
-        None => node::empty(StatusCode::NOT_FOUND),
-    })
+    Ok(
+        match last.map_err(|error| ledger_error(id.as_str(), error))? {
+            Some((value, _)) => node::message(StatusCode::OK, &value),
+            None => node::empty(StatusCode::NOT_FOUND),
+        },
+    )
 }
 
 /// `GET …/get-total-numbers-of-anchors`: a bare number; 404 without a body when there is none.
 pub(crate) async fn total(service: &Anchors, domain: &str) -> Result<Response, ApiError> {
     let domain = service.domain(domain)?;
     let total = service.ledger.total(&domain).await;
-    Ok(match total.map_err(|error| ledger_error(domain.as_str(), error))? {
-        0 => node::empty(StatusCode::NOT_FOUND),
-        total => node::raw(StatusCode::OK, total.to_string()),
-    })
+    Ok(
+        match total.map_err(|error| ledger_error(domain.as_str(), error))? {
+            0 => node::empty(StatusCode::NOT_FOUND),
+            total => node::raw(StatusCode::OK, total.to_string()),
+        },
+    )
 }
 
 /// An anchor id of this domain, in its one form.

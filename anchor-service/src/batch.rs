@@ -21,12 +21,14 @@ use crate::anchors::{ledger_error, parse_id, parse_value};
 const ENTRIES_MAX: usize = 1024;
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct Item {
-    anchor_id: String,
-    anchor_value: Option<String>,
-    #[serde(default)]
-    anchor_values: Vec<String>,
+    #[serde(rename = "anchorId")]
+    id: String,
+    #[serde(rename = "anchorValue")]
+    value: Option<String>,
+    #[serde(rename = "anchorValues", default)]
+    values: Vec<String>,
 }
 
 /// Writes the batch: 201, or the code of the first item that fails, and nothing stored.
@@ -45,24 +47,33 @@ pub(crate) async fn write(
     })?;
     let mut entries = Vec::new();
     for (index, item) in items.into_iter().enumerate() {
-        let values = item.anchor_value.into_iter().chain(item.anchor_values);
-        let id = id_of(service, domain, &item.anchor_id).map_err(|error| error.at(index))?;
+        let values = item.value.into_iter().chain(item.values);
+        let id = id_of(service, domain, &item.id).map_err(|error| error.at(index))?;
         let before = entries.len();
         for value in values {
             let value = parse_value(&value).map_err(|error| error.at(index))?;
-            entries.push(Entry { id: id.clone(), value, intent: Intent::CreateOrAppend });
+            entries.push(Entry {
+                id: id.clone(),
+                value,
+                intent: Intent::CreateOrAppend,
+            });
         }
         if entries.len() == before {
             return Err(ApiError::bad_request("it has no anchorValue").at(index));
         }
         if entries.len() > ENTRIES_MAX {
-            return Err(ApiError::bad_request(format!("more than {ENTRIES_MAX} values at once")));
+            return Err(ApiError::bad_request(format!(
+                "more than {ENTRIES_MAX} values at once"
+            )));
         }
     }
     if entries.is_empty() {
         return Err(ApiError::bad_request("the array names no anchor"));
     }
-    let ids: Vec<String> = entries.iter().map(|entry| entry.id.as_str().to_owned()).collect();
+    let ids: Vec<String> = entries
+        .iter()
+        .map(|entry| entry.id.as_str().to_owned())
+        .collect();
     service.ledger.write_all(entries).await.map_err(|error| {
         let id = ids.get(error.index).map_or("", String::as_str);
         ledger_error(id, error.source)

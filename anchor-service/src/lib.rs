@@ -37,8 +37,10 @@ struct Anchors {
 pub fn open(setup: &Setup) -> anyhow::Result<Part> {
     let config = &setup.config;
     let lock = node::lock_store(&config.node.data, "anchors")?;
-    let options =
-        EngineOptions { free_bytes_min: config.limits.free_bytes_min, mode: Mode::Serve };
+    let options = EngineOptions {
+        free_bytes_min: config.limits.free_bytes_min,
+        mode: Mode::Serve,
+    };
     let ledger = EmbeddedLedger::open(&config.node.data.join("anchors"), options)?;
     let readiness = readiness(&ledger);
     let anchors = Anchors {
@@ -47,7 +49,12 @@ pub fn open(setup: &Setup) -> anyhow::Result<Part> {
         limits: config.limits.clone(),
         budget: setup.budget.clone(),
     };
-    Ok(Part { name: "anchors", routes: router(anchors), readiness, lock })
+    Ok(Part {
+        name: "anchors",
+        routes: router(anchors),
+        readiness,
+        lock,
+    })
 }
 
 /// The routes under `/anchor`, `/bdns` and `/versionlessdsu`.
@@ -83,7 +90,15 @@ async fn anchor(State(service): State<Arc<Anchors>>, request: Request<Body>) -> 
         (&Method::PUT, [domain, "create-or-update-multiple-anchors"]) => {
             batch::write(&service, Some(domain), &head, body).await
         }
-        (&Method::PUT, [domain, action @ ("create-anchor" | "append-to-anchor"), id, value]) => {
+        (
+            &Method::PUT,
+            [
+                domain,
+                action @ ("create-anchor" | "append-to-anchor"),
+                id,
+                value,
+            ],
+        ) => {
             node::discard(body).await;
             anchors::write(&service, domain, action, id, value).await
         }
@@ -121,7 +136,10 @@ async fn bdns(State(service): State<Arc<Anchors>>, request: Request<Body>) -> Re
 
 async fn document(State(service): State<Arc<Anchors>>, request: Request<Body>) -> Response {
     let (head, body) = request.into_parts();
-    let target = head.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or("", http::uri::PathAndQuery::as_str);
     let path = target.strip_prefix("/versionlessdsu/");
     let answer = match (&head.method, path) {
         (&Method::PUT, Some(path)) => documents::put(&service, path, &head, body).await,

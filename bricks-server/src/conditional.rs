@@ -19,9 +19,9 @@ pub(crate) enum Part {
 pub(crate) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     headers.get_all(header::IF_NONE_MATCH).iter().any(|value| {
         value.to_str().is_ok_and(|list| {
-            list.split(',').map(str::trim).any(|tag| {
-                tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag
-            })
+            list.split(',')
+                .map(str::trim)
+                .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
         })
     })
 }
@@ -29,12 +29,16 @@ pub(crate) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
 /// Which part of `length` bytes is wanted. What is not one well-formed range is answered whole, as
 /// RFC 9110 §14.2 allows.
 pub(crate) fn part(headers: &HeaderMap, etag: &str, length: u64) -> Part {
-    let still_same = headers.get(header::IF_RANGE).is_none_or(|value| value.as_bytes() == etag.as_bytes());
+    let still_same = headers
+        .get(header::IF_RANGE)
+        .is_none_or(|value| value.as_bytes() == etag.as_bytes());
     let range = headers.get(header::RANGE).filter(|_| still_same);
     let Some(spec) = range.and_then(|value| value.to_str().ok()?.strip_prefix("bytes=")) else {
         return Part::Whole;
     };
-    let Some((first, last)) = spec.split_once('-') else { return Part::Whole };
+    let Some((first, last)) = spec.split_once('-') else {
+        return Part::Whole;
+    };
     let (first, last) = (first.trim(), last.trim());
     let range = match (first.parse::<u64>(), last.parse::<u64>()) {
         (Ok(first), Ok(last)) if first <= last => first..last.saturating_add(1).min(length),
@@ -42,7 +46,11 @@ pub(crate) fn part(headers: &HeaderMap, etag: &str, length: u64) -> Part {
         (Err(_), Ok(suffix)) if first.is_empty() => length.saturating_sub(suffix)..length,
         _ => return Part::Whole,
     };
-    if range.is_empty() { Part::Unsatisfiable } else { Part::Bytes(range) }
+    if range.is_empty() {
+        Part::Unsatisfiable
+    } else {
+        Part::Bytes(range)
+    }
 }
 
 #[cfg(test)]
@@ -50,13 +58,20 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(header::HeaderName, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.clone(), value.parse().unwrap()))
+            .collect()
     }
 
     #[test]
     fn ranges() {
         let check = |range: &str, expected: Part| {
-            assert_eq!(part(&headers(&[(header::RANGE, range)]), "\"x\"", 100), expected, "{range}");
+            assert_eq!(
+                part(&headers(&[(header::RANGE, range)]), "\"x\"", 100),
+                expected,
+                "{range}"
+            );
         };
         check("bytes=0-9", Part::Bytes(0..10));
         check("bytes=90-", Part::Bytes(90..100));
@@ -66,7 +81,14 @@ mod tests {
         check("bytes=0-18446744073709551615", Part::Bytes(0..100));
         check("bytes=100-", Part::Unsatisfiable);
         check("bytes=-0", Part::Unsatisfiable);
-        for whole in ["bytes=9-0", "bytes=0-1,5-6", "bytes=", "bytes=-", "lines=1-2", "bytes=a-b"] {
+        for whole in [
+            "bytes=9-0",
+            "bytes=0-1,5-6",
+            "bytes=",
+            "bytes=-",
+            "lines=1-2",
+            "bytes=a-b",
+        ] {
             check(whole, Part::Whole);
         }
     }
@@ -81,7 +103,11 @@ mod tests {
     #[test]
     fn known_content() {
         let check = |tags: &str, expected: bool| {
-            assert_eq!(is_known(&headers(&[(header::IF_NONE_MATCH, tags)]), "\"x\""), expected, "{tags}");
+            assert_eq!(
+                is_known(&headers(&[(header::IF_NONE_MATCH, tags)]), "\"x\""),
+                expected,
+                "{tags}"
+            );
         };
         check("\"x\"", true);
         check("\"a\", W/\"x\"", true);

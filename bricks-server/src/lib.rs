@@ -38,8 +38,10 @@ struct Bricks {
 pub fn open(setup: &Setup) -> anyhow::Result<Part> {
     let config = &setup.config;
     let lock = node::lock_store(&config.node.data, "bricks")?;
-    let options =
-        EngineOptions { free_bytes_min: config.limits.free_bytes_min, mode: Mode::Serve };
+    let options = EngineOptions {
+        free_bytes_min: config.limits.free_bytes_min,
+        mode: Mode::Serve,
+    };
     let store = BrickStore::open(&config.node.data.join("bricks"), options)?;
     let readiness = readiness(&store);
     let bricks = Bricks {
@@ -48,12 +50,19 @@ pub fn open(setup: &Setup) -> anyhow::Result<Part> {
         limits: config.limits.clone(),
         budget: setup.budget.clone(),
     };
-    Ok(Part { name: "bricks", routes: router(bricks), readiness, lock })
+    Ok(Part {
+        name: "bricks",
+        routes: router(bricks),
+        readiness,
+        lock,
+    })
 }
 
 /// The routes under `/bricking`.
 fn router(bricks: Bricks) -> Router {
-    Router::new().route("/bricking/{*rest}", any(route)).with_state(Arc::new(bricks))
+    Router::new()
+        .route("/bricking/{*rest}", any(route))
+        .with_state(Arc::new(bricks))
 }
 
 /// Whether the store takes reads and writes.

@@ -13,7 +13,9 @@ struct Cli {
 
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    let Some(setup) = Setup::new(&cli.serve, std::env::vars())? else { return Ok(()) };
+    let Some(setup) = Setup::new(&cli.serve, std::env::vars())? else {
+        return Ok(());
+    };
     node::runtime()?.block_on(async {
         let part = bricks_server::open(&setup)?;
         setup.watch_apihub()?;

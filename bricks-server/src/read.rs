@@ -27,7 +27,9 @@ pub(crate) async fn get(
     head: &Parts,
 ) -> Result<Response, ApiError> {
     let domain = bricks.domain(domain)?;
-    let Some((hash, size)) = find(bricks, &domain, hash).await? else { return Ok(not_found(NO_STORE)) };
+    let Some((hash, size)) = find(bricks, &domain, hash).await? else {
+        return Ok(not_found(NO_STORE));
+    };
     let etag = format!("\"{hash}\"");
     if is_known(&head.headers, &etag) {
         return Ok(with_caching(node::empty(StatusCode::NOT_MODIFIED), &etag));
@@ -35,7 +37,11 @@ pub(crate) async fn get(
     let wanted = part(&head.headers, &etag, size);
     if wanted == Part::Unsatisfiable {
         let mut answer = node::empty(StatusCode::RANGE_NOT_SATISFIABLE);
-        insert(&mut answer, header::CONTENT_RANGE, &format!("bytes */{size}"));
+        insert(
+            &mut answer,
+            header::CONTENT_RANGE,
+            &format!("bytes */{size}"),
+        );
         return Ok(answer);
     }
     let body = if head.method == Method::HEAD {
@@ -54,10 +60,18 @@ pub(crate) async fn get(
     let body = body.map_or_else(Body::empty, |bytes| Body::from(slice(&bytes, &range)));
     let mut answer = with_caching(node::raw(status, body), &etag);
     answer.headers_mut().insert(header::CONTENT_TYPE, OCTETS);
-    answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    answer.headers_mut().insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    answer
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    answer
+        .headers_mut()
+        .insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     if status == StatusCode::PARTIAL_CONTENT {
-        let span = format!("bytes {}-{}/{size}", range.start, range.end.saturating_sub(1));
+        let span = format!(
+            "bytes {}-{}/{size}",
+            range.start,
+            range.end.saturating_sub(1)
+        );
         insert(&mut answer, header::CONTENT_RANGE, &span);
     }
     Ok(answer)
@@ -86,8 +100,10 @@ pub(crate) async fn get_multiple(
     query: &str,
 ) -> Result<Response, ApiError> {
     let domain = bricks.domain(domain)?;
-    let names: Vec<&str> =
-        query.split('&').filter_map(|pair| pair.strip_prefix("hashes=")).collect();
+    let names: Vec<&str> = query
+        .split('&')
+        .filter_map(|pair| pair.strip_prefix("hashes="))
+        .collect();
     if names.is_empty() || names.len() > MULTIPLE_MAX {
         return Err(ApiError::bad_request(format!(
             "name between 1 and {MULTIPLE_MAX} bricks, as ?hashes=HASH&hashes=HASH"
@@ -95,7 +111,9 @@ pub(crate) async fn get_multiple(
     }
     let mut found = Vec::with_capacity(names.len());
     for name in names {
-        let Some(brick) = find(bricks, &domain, name).await? else { return Ok(not_found(NO_STORE)) };
+        let Some(brick) = find(bricks, &domain, name).await? else {
+            return Ok(not_found(NO_STORE));
+        };
         found.push(brick);
     }
     let total: u64 = found.iter().map(|(_, size)| size).sum();
@@ -119,10 +137,16 @@ pub(crate) async fn get_multiple(
     }
     // The texts were counted as they were read; escaping makes them at most six times longer.
     let json = serde_json::Value::Array(texts).to_string().into_bytes();
-    let share = bricks.budget.acquire(json.len() as u64).await.map_err(|_| busy())?;
+    let share = bricks
+        .budget
+        .acquire(json.len() as u64)
+        .await
+        .map_err(|_| busy())?;
     let mut answer = node::raw(StatusCode::OK, Body::from(node::hold(json, share)));
     answer.headers_mut().insert(header::CONTENT_TYPE, OCTETS);
-    answer.headers_mut().insert(header::CACHE_CONTROL, IMMUTABLE);
+    answer
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, IMMUTABLE);
     Ok(answer)
 }
 
@@ -132,7 +156,9 @@ async fn find(
     domain: &Domain,
     name: &str,
 ) -> Result<Option<(BrickHash, u64)>, ApiError> {
-    let Ok(hash) = name.parse::<BrickHash>() else { return Ok(None) };
+    let Ok(hash) = name.parse::<BrickHash>() else {
+        return Ok(None);
+    };
     let size = bricks.store.size(domain, hash).await.map_err(store_error)?;
     Ok(size.map(|size| (hash, size)))
 }
@@ -150,7 +176,11 @@ async fn read(
 }
 
 fn slice(bytes: &Bytes, range: &std::ops::Range<u64>) -> Bytes {
-    let at = |position: u64| usize::try_from(position).unwrap_or(usize::MAX).min(bytes.len());
+    let at = |position: u64| {
+        usize::try_from(position)
+            .unwrap_or(usize::MAX)
+            .min(bytes.len())
+    };
     bytes.slice(at(range.start)..at(range.end))
 }
 
@@ -161,7 +191,9 @@ fn not_found(caching: HeaderValue) -> Response {
 }
 
 fn with_caching(mut answer: Response, etag: &str) -> Response {
-    answer.headers_mut().insert(header::CACHE_CONTROL, IMMUTABLE);
+    answer
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, IMMUTABLE);
     insert(&mut answer, header::ETAG, etag);
     answer
 }

@@ -26,11 +26,16 @@ pub(crate) async fn put(
     };
     let mut hasher = Sha256::new();
     let limits = bricks.limits.body(bricks.limits.brick_bytes_max);
-    let bytes =
-        node::receive(&head.headers, body, &limits, &bricks.budget, |piece| hasher.update(piece))
-            .await?;
+    let bytes = node::receive(&head.headers, body, &limits, &bricks.budget, |piece| {
+        hasher.update(piece);
+    })
+    .await?;
     let hash = BrickHash::from_bytes(hasher.finalize().into());
     let now_ms = node::clock_ms();
-    bricks.store.put(&domain, hash, bytes, now_ms).await.map_err(store_error)?;
+    bricks
+        .store
+        .put(&domain, hash, bytes, now_ms)
+        .await
+        .map_err(store_error)?;
     Ok(node::message(StatusCode::CREATED, &hash.to_string()))
 }

@@ -98,13 +98,22 @@ pub struct BrickReport {
 /// # Errors
 /// When the store cannot be opened at all; everything else is a finding.
 pub fn check(path: &Path) -> Result<BrickReport, OpenError> {
-    let options = EngineOptions { free_bytes_min: 0, mode: Mode::Check };
+    let options = EngineOptions {
+        free_bytes_min: 0,
+        mode: Mode::Check,
+    };
     let engine = Engine::open(path, keys::FAMILIES, keys::FORMAT, options)?;
-    let domains = DomainIds::load(&engine)
-        .map_err(|error| OpenError::Damaged { path: path.to_owned(), detail: error.to_string() })?;
+    let domains = DomainIds::load(&engine).map_err(|error| OpenError::Damaged {
+        path: path.to_owned(),
+        detail: error.to_string(),
+    })?;
     let mut walk = Walk {
         engine: &engine,
-        names: domains.all().into_iter().map(|(domain, id)| (id, domain)).collect(),
+        names: domains
+            .all()
+            .into_iter()
+            .map(|(domain, id)| (id, domain))
+            .collect(),
         recorded: BTreeMap::new(),
         totals: HashMap::new(),
         report: BrickReport::default(),
@@ -125,13 +134,17 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn name(&self, id: DomainId) -> String {
-        self.names.get(&id).map_or_else(|| format!("unknown domain {id:?}"), Domain::to_string)
+        self.names
+            .get(&id)
+            .map_or_else(|| format!("unknown domain {id:?}"), Domain::to_string)
     }
 
     fn broken(&mut self, family: &'static str, result: Result<(), EngineError>) {
         if let Err(error) = result {
             let detail = error.to_string();
-            self.report.findings.push(BrickFinding::BrokenWalk { family, detail });
+            self.report
+                .findings
+                .push(BrickFinding::BrokenWalk { family, detail });
         }
     }
 
@@ -153,23 +166,30 @@ impl Walk<'_> {
             return self.unknown(keys::BRICK_META, key);
         };
         let domain = self.name(id);
-        let read = self
-            .engine
-            .get_with(keys::BRICKS, key, |bytes| (BrickHash::of(bytes), bytes.len() as u64));
+        let read = self.engine.get_with(keys::BRICKS, key, |bytes| {
+            (BrickHash::of(bytes), bytes.len() as u64)
+        });
         let totals = self.totals.entry(id).or_default();
         totals.bricks += 1;
         totals.bytes += recorded;
         let finding = match read {
-            Err(error) => {
-                BrickFinding::Unreadable { domain, hash, detail: error.to_string() }
-            }
+            Err(error) => BrickFinding::Unreadable {
+                domain,
+                hash,
+                detail: error.to_string(),
+            },
             Ok(None) => BrickFinding::Missing { domain, hash },
-            Ok(Some((actual, _))) if actual != hash => {
-                BrickFinding::HashMismatch { domain, hash, actual }
-            }
-            Ok(Some((_, actual))) if actual != recorded => {
-                BrickFinding::WrongRecord { domain, hash, actual, recorded: Some(recorded) }
-            }
+            Ok(Some((actual, _))) if actual != hash => BrickFinding::HashMismatch {
+                domain,
+                hash,
+                actual,
+            },
+            Ok(Some((_, actual))) if actual != recorded => BrickFinding::WrongRecord {
+                domain,
+                hash,
+                actual,
+                recorded: Some(recorded),
+            },
             Ok(Some((_, bytes))) => {
                 self.report.sound += 1;
                 self.report.bytes += bytes;
@@ -189,7 +209,12 @@ impl Walk<'_> {
             };
             if engine.get_with(keys::BRICK_META, key, |_| ())?.is_none() {
                 let (domain, actual) = (self.name(id), value.len() as u64);
-                let finding = BrickFinding::WrongRecord { domain, hash, actual, recorded: None };
+                let finding = BrickFinding::WrongRecord {
+                    domain,
+                    hash,
+                    actual,
+                    recorded: None,
+                };
                 self.report.findings.push(finding);
             }
             Ok(())
@@ -200,7 +225,9 @@ impl Walk<'_> {
     fn counters(&mut self) {
         let engine = self.engine;
         let walked = engine.scan(META, keys::TOTALS_PREFIX, |key, value| {
-            let id = key.get(keys::TOTALS_PREFIX.len()..).and_then(DomainId::from_key);
+            let id = key
+                .get(keys::TOTALS_PREFIX.len()..)
+                .and_then(DomainId::from_key);
             match (id, keys::decode_totals(value)) {
                 (Some(id), Some(totals)) => drop(self.recorded.insert(id, totals)),
                 _ => self.unknown(META, key),
@@ -208,20 +235,30 @@ impl Walk<'_> {
             Ok(())
         });
         self.broken(META, walked);
-        let ids: std::collections::BTreeSet<_> =
-            self.totals.keys().chain(self.recorded.keys()).copied().collect();
+        let ids: std::collections::BTreeSet<_> = self
+            .totals
+            .keys()
+            .chain(self.recorded.keys())
+            .copied()
+            .collect();
         for id in ids {
             let recorded = self.recorded.get(&id).copied().unwrap_or_default();
             let actual = self.totals.get(&id).copied().unwrap_or_default();
             if recorded != actual {
                 let domain = self.name(id);
-                self.report.findings.push(BrickFinding::WrongTotals { domain, recorded, actual });
+                self.report.findings.push(BrickFinding::WrongTotals {
+                    domain,
+                    recorded,
+                    actual,
+                });
             }
         }
     }
 
     fn unknown(&mut self, family: &'static str, key: &[u8]) {
         let key = key.escape_ascii().to_string();
-        self.report.findings.push(BrickFinding::UnknownRecord { family, key });
+        self.report
+            .findings
+            .push(BrickFinding::UnknownRecord { family, key });
     }
 }

@@ -44,9 +44,13 @@ struct Building {
 }
 
 impl Commit {
-    pub(crate) fn new(shared: Arc<Shared>) -> Result<Self, EngineError> {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let opening = shared.engine.openings();
-        Ok(Self { shared, totals: HashMap::new(), opening })
+        Self {
+            shared,
+            totals: HashMap::new(),
+            opening,
+        }
     }
 
     /// Commits a batch and answers every job in it.
@@ -94,13 +98,21 @@ impl Commit {
         let key = keys::brick(id, &job.hash);
         let exists = building.written.contains(&key)
             || engine.get_with(keys::BRICK_META, &key, |_| ())?.is_some();
-        let damaged = self.shared.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        let damaged = self
+            .shared
+            .damaged
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if exists && !damaged.contains(&key) {
             return Ok(Put::Existing);
         }
         drop(damaged);
         if !exists {
-            let known = building.totals.get(&id).or_else(|| self.totals.get(&id)).copied();
+            let known = building
+                .totals
+                .get(&id)
+                .or_else(|| self.totals.get(&id))
+                .copied();
             let before = known.map_or_else(|| read_totals(engine, id), Ok)?;
             let after = Totals {
                 bricks: before.bricks + 1,
@@ -121,12 +133,18 @@ impl Commit {
         }
         for (id, totals) in &building.totals {
             let value = keys::encode_pair(totals.bricks, totals.bytes);
-            self.shared.engine.put(&mut building.batch, META, &keys::totals(*id), &value)?;
+            self.shared
+                .engine
+                .put(&mut building.batch, META, &keys::totals(*id), &value)?;
         }
         self.shared.engine.write(building.batch)?;
         self.shared.domains.adopt(building.allotted);
         self.totals.extend(building.totals);
-        let mut damaged = self.shared.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut damaged = self
+            .shared
+            .damaged
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         damaged.retain(|key| !building.written.contains(key));
         Ok(())
     }

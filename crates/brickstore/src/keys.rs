@@ -32,7 +32,10 @@ pub(crate) const FAMILIES: &[Family] = &[
             options.set_min_blob_size(BLOB_BYTES_MIN);
         },
     },
-    Family { name: BRICK_META, tune: |_| {} },
+    Family {
+        name: BRICK_META,
+        tune: |_| {},
+    },
 ];
 
 pub(crate) fn brick(domain: DomainId, hash: &BrickHash) -> [u8; KEY_BYTES] {
@@ -63,7 +66,10 @@ pub(crate) fn encode_pair(first: u64, second: u64) -> [u8; 16] {
 
 pub(crate) fn decode_pair(value: &[u8]) -> Option<(u64, u64)> {
     let (first, second) = value.split_first_chunk::<8>()?;
-    Some((u64::from_be_bytes(*first), u64::from_be_bytes(second.try_into().ok()?)))
+    Some((
+        u64::from_be_bytes(*first),
+        u64::from_be_bytes(second.try_into().ok()?),
+    ))
 }
 
 pub(crate) fn decode_totals(value: &[u8]) -> Option<Totals> {

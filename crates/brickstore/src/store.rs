@@ -94,12 +94,22 @@ impl BrickStore {
         };
         let engine = Engine::open(path, keys::FAMILIES, keys::FORMAT, options)?;
         let domains = DomainIds::load(&engine).map_err(damaged)?;
-        let shared = Arc::new(Shared { engine, domains, damaged: Mutex::default() });
-        let mut commit = Commit::new(Arc::clone(&shared)).map_err(damaged)?;
+        let shared = Arc::new(Shared {
+            engine,
+            domains,
+            damaged: Mutex::default(),
+        });
+        let mut commit = Commit::new(Arc::clone(&shared));
         let committer =
             Committer::start("brick-committer", Job::weight, move |jobs| commit.run(jobs))
-                .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
-        Ok(Self { shared, committer: Arc::new(committer) })
+                .map_err(|source| OpenError::Folder {
+                    path: path.to_owned(),
+                    source,
+                })?;
+        Ok(Self {
+            shared,
+            committer: Arc::new(committer),
+        })
     }
 
     /// Stores a brick under its hash, which the caller has computed over exactly these bytes.
@@ -121,14 +131,27 @@ impl BrickStore {
             return Ok(Put::Existing);
         }
         let (answer, answered) = oneshot::channel();
-        let job = Job { domain: domain.clone(), hash, bytes, now_ms, answer };
-        self.committer.submit(job).await.map_err(|_| BrickStoreError::Unavailable(None))?;
-        answered.await.map_err(|_| BrickStoreError::Unavailable(None))?
+        let job = Job {
+            domain: domain.clone(),
+            hash,
+            bytes,
+            now_ms,
+            answer,
+        };
+        self.committer
+            .submit(job)
+            .await
+            .map_err(|_| BrickStoreError::Unavailable(None))?;
+        answered
+            .await
+            .map_err(|_| BrickStoreError::Unavailable(None))?
     }
 
     /// Whether the brick is there and not known to be damaged.
     async fn is_sound(&self, domain: &Domain, hash: BrickHash) -> Result<bool, BrickStoreError> {
-        let Some(id) = self.shared.domains.find(domain) else { return Ok(false) };
+        let Some(id) = self.shared.domains.find(domain) else {
+            return Ok(false);
+        };
         if self.lock_damaged().contains(&keys::brick(id, &hash)) {
             return Ok(false);
         }
@@ -144,10 +167,14 @@ impl BrickStore {
         domain: &Domain,
         hash: BrickHash,
     ) -> Result<Option<u64>, BrickStoreError> {
-        let Some(id) = self.shared.domains.find(domain) else { return Ok(None) };
+        let Some(id) = self.shared.domains.find(domain) else {
+            return Ok(None);
+        };
         self.blocking(move |shared| {
             let key = keys::brick(id, &hash);
-            let found = shared.engine.get_with(keys::BRICK_META, &key, keys::decode_pair)?;
+            let found = shared
+                .engine
+                .get_with(keys::BRICK_META, &key, keys::decode_pair)?;
             match found {
                 None => Ok(None),
                 Some(Some((bytes, _))) => Ok(Some(bytes)),
@@ -168,20 +195,29 @@ impl BrickStore {
         domain: &Domain,
         hash: BrickHash,
     ) -> Result<Option<Vec<u8>>, BrickStoreError> {
-        let Some(id) = self.shared.domains.find(domain) else { return Ok(None) };
+        let Some(id) = self.shared.domains.find(domain) else {
+            return Ok(None);
+        };
         let store = self.clone();
         self.blocking(move |shared| {
             let key = keys::brick(id, &hash);
             let read = shared.engine.get_with(keys::BRICKS, &key, |stored| {
                 let actual = BrickHash::of(stored);
-                if actual == hash { Ok(stored.to_vec()) } else { Err(actual) }
+                if actual == hash {
+                    Ok(stored.to_vec())
+                } else {
+                    Err(actual)
+                }
             });
             match read {
                 Ok(Some(Ok(bytes))) => Ok(Some(bytes)),
                 Ok(None) => Ok(None),
                 Ok(Some(Err(actual))) => {
                     store.remember_damage(key);
-                    Err(BrickStoreError::HashMismatch { expected: hash, actual })
+                    Err(BrickStoreError::HashMismatch {
+                        expected: hash,
+                        actual,
+                    })
                 }
                 Err(error) => {
                     if matches!(error, EngineError::Corrupt { .. }) {
@@ -199,8 +235,11 @@ impl BrickStore {
     /// # Errors
     /// When the store cannot be read.
     pub async fn totals(&self, domain: &Domain) -> Result<Totals, BrickStoreError> {
-        let Some(id) = self.shared.domains.find(domain) else { return Ok(Totals::default()) };
-        self.blocking(move |shared| crate::commit::read_totals(&shared.engine, id)).await
+        let Some(id) = self.shared.domains.find(domain) else {
+            return Ok(Totals::default());
+        };
+        self.blocking(move |shared| crate::commit::read_totals(&shared.engine, id))
+            .await
     }
 
     /// The store's state.
@@ -217,7 +256,10 @@ impl BrickStore {
     }
 
     fn lock_damaged(&self) -> std::sync::MutexGuard<'_, HashSet<[u8; keys::KEY_BYTES]>> {
-        self.shared.damaged.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .damaged
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs a read on the runtime's blocking pool, whose size the binaries bound.

@@ -38,19 +38,24 @@ impl<J: Send + 'static> Committer<J> {
         mut commit: impl FnMut(Vec<J>) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (sender, mut receiver) = mpsc::channel::<J>(QUEUE_MAX);
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-            while let Some(first) = receiver.blocking_recv() {
-                let mut bytes = weigh(&first);
-                let mut batch = vec![first];
-                while bytes < BATCH_BYTES_MAX && batch.len() < BATCH_JOBS_MAX {
-                    let Ok(job) = receiver.try_recv() else { break };
-                    bytes += weigh(&job);
-                    batch.push(job);
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                while let Some(first) = receiver.blocking_recv() {
+                    let mut bytes = weigh(&first);
+                    let mut batch = vec![first];
+                    while bytes < BATCH_BYTES_MAX && batch.len() < BATCH_JOBS_MAX {
+                        let Ok(job) = receiver.try_recv() else { break };
+                        bytes += weigh(&job);
+                        batch.push(job);
+                    }
+                    commit(batch);
                 }
-                commit(batch);
-            }
-        })?;
-        Ok(Self { queue: Some(sender), thread: Some(thread) })
+            })?;
+        Ok(Self {
+            queue: Some(sender),
+            thread: Some(thread),
+        })
     }
 
     /// Queues a job, waiting while the queue is full. A job that is queued is carried out, whether
@@ -88,8 +93,12 @@ mod tests {
     async fn what_queued_is_committed_in_order_before_the_handle_is_gone() {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&seen);
-        let committer =
-            Committer::start("test", |_| 1, move |batch| log.lock().unwrap().extend(batch)).unwrap();
+        let committer = Committer::start(
+            "test",
+            |_| 1,
+            move |batch| log.lock().unwrap().extend(batch),
+        )
+        .unwrap();
         for job in 0..5000_u32 {
             committer.submit(job).await.unwrap();
         }

@@ -74,7 +74,9 @@ impl Engine {
         match options.mode {
             Mode::Serve => create_folder(path)?,
             Mode::Check if !path.join("CURRENT").exists() => {
-                return Err(OpenError::Absent { path: path.to_owned() });
+                return Err(OpenError::Absent {
+                    path: path.to_owned(),
+                });
             }
             Mode::Check => {}
         }
@@ -95,8 +97,13 @@ impl Engine {
 
     /// Refuses a newer format, and writes the number into a new store.
     fn check_format(&self, supported: u32) -> Result<(), OpenError> {
-        let damaged = |detail: String| OpenError::Damaged { path: self.path.clone(), detail };
-        let stored = self.get(META, FORMAT_KEY).map_err(|error| damaged(error.to_string()))?;
+        let damaged = |detail: String| OpenError::Damaged {
+            path: self.path.clone(),
+            detail,
+        };
+        let stored = self
+            .get(META, FORMAT_KEY)
+            .map_err(|error| damaged(error.to_string()))?;
         let Some(stored) = stored else {
             if self.options.mode == Mode::Check {
                 return Err(damaged("the format number is missing".to_owned()));
@@ -108,10 +115,17 @@ impl Engine {
                 .map_err(|error| damaged(format!("the format number cannot be written: {error}")));
         };
         let Ok(found) = <[u8; 4]>::try_from(stored.as_slice()).map(u32::from_be_bytes) else {
-            return Err(damaged(format!("the format number has {} bytes", stored.len())));
+            return Err(damaged(format!(
+                "the format number has {} bytes",
+                stored.len()
+            )));
         };
         if found > supported {
-            return Err(OpenError::NewerFormat { path: self.path.clone(), found, supported });
+            return Err(OpenError::NewerFormat {
+                path: self.path.clone(),
+                found,
+                supported,
+            });
         }
         Ok(())
     }
@@ -121,7 +135,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Corrupt`] and [`EngineError::Database`]; never a wrong value.
     pub fn get(&self, family: &str, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
-        self.get_with(family, key, |value| value.to_vec())
+        self.get_with(family, key, <[u8]>::to_vec)
     }
 
     /// Like [`Engine::get`], without a copy: `use_value` sees the bytes where they lie.
@@ -218,7 +232,9 @@ impl Engine {
             error = text,
             "a write failed; the store takes no more writes until it is restarted"
         );
-        *health = Health::Poisoned { reason: text.clone() };
+        *health = Health::Poisoned {
+            reason: text.clone(),
+        };
         EngineError::Poisoned { reason: text }
     }
 
@@ -228,13 +244,15 @@ impl Engine {
             // The log takes the bytes now, a table or blob file takes them again at the flush.
             Ok(volume)
                 if volume.f_bavail.saturating_mul(volume.f_frsize)
-                    < self.options.free_bytes_min.saturating_add(needed.saturating_mul(2)) =>
+                    < self
+                        .options
+                        .free_bytes_min
+                        .saturating_add(needed.saturating_mul(2)) =>
             {
                 Err(EngineError::OutOfSpace { needed })
             }
-            Ok(_) => Ok(()),
             // Not knowing is no reason to refuse; a write that fails is handled where it fails.
-            Err(_) => Ok(()),
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 
@@ -253,7 +271,10 @@ impl Engine {
     }
 
     fn reopen(&self) -> Result<(), EngineError> {
-        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let mut database = self
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         // RocksDB holds a lock on the folder until the old handle is gone.
         *database = None;
         let opened = open_database(&self.path, self.families, &self.cache, self.options.mode)
@@ -277,25 +298,24 @@ impl Engine {
     /// The store's state.
     #[must_use]
     pub fn health(&self) -> Health {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.health
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
-    fn with<T>(
-        &self,
-        act: impl FnOnce(&DB) -> Result<T, EngineError>,
-    ) -> Result<T, EngineError> {
+    fn with<T>(&self, act: impl FnOnce(&DB) -> Result<T, EngineError>) -> Result<T, EngineError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         act(database.as_ref().ok_or(EngineError::Reopening)?)
     }
 }
 
-fn handle<'a>(
-    database: &'a DB,
-    family: &str,
-) -> Result<&'a rocksdb::ColumnFamily, EngineError> {
+fn handle<'a>(database: &'a DB, family: &str) -> Result<&'a rocksdb::ColumnFamily, EngineError> {
     database
         .cf_handle(family)
-        .ok_or_else(|| EngineError::Corrupt { detail: format!("column family {family} is absent") })
+        .ok_or_else(|| EngineError::Corrupt {
+            detail: format!("column family {family} is absent"),
+        })
 }
 
 fn open_database(
@@ -304,7 +324,10 @@ fn open_database(
     cache: &rocksdb::Cache,
     mode: Mode,
 ) -> Result<DB, OpenError> {
-    let meta = Family { name: META, tune: |_| {} };
+    let meta = Family {
+        name: META,
+        tune: |_| {},
+    };
     let descriptors = families.iter().chain([&meta]).map(|family| {
         ColumnFamilyDescriptor::new(family.name, options::family(cache, family.tune))
     });
@@ -317,20 +340,30 @@ fn open_database(
         if source.as_ref().contains("lock hold by current process")
             || source.as_ref().contains("Resource temporarily unavailable")
         {
-            return OpenError::InUse { path: path.to_owned() };
+            return OpenError::InUse {
+                path: path.to_owned(),
+            };
         }
-        OpenError::Database { path: path.to_owned(), source }
+        OpenError::Database {
+            path: path.to_owned(),
+            source,
+        }
     })
 }
 
 /// Creates the folder and syncs its parents: a database whose folder is lost in a power cut has
 /// lost every acknowledged write with it.
 fn create_folder(path: &Path) -> Result<(), OpenError> {
-    let fail = |source| OpenError::Folder { path: path.to_owned(), source };
+    let fail = |source| OpenError::Folder {
+        path: path.to_owned(),
+        source,
+    };
     std::fs::create_dir_all(path).map_err(fail)?;
     let full = path.canonicalize().map_err(fail)?;
     for ancestor in full.ancestors().take(3) {
-        File::open(ancestor).and_then(|folder| folder.sync_all()).map_err(fail)?;
+        File::open(ancestor)
+            .and_then(|folder| folder.sync_all())
+            .map_err(fail)?;
     }
     Ok(())
 }
@@ -339,10 +372,16 @@ fn create_folder(path: &Path) -> Result<(), OpenError> {
 mod tests {
     use super::*;
 
-    const FAMILIES: &[Family] = &[Family { name: "things", tune: |_| {} }];
+    const FAMILIES: &[Family] = &[Family {
+        name: "things",
+        tune: |_| {},
+    }];
 
     fn options(mode: Mode) -> EngineOptions {
-        EngineOptions { free_bytes_min: 0, mode }
+        EngineOptions {
+            free_bytes_min: 0,
+            mode,
+        }
     }
 
     fn open(path: &Path, format: u32) -> Result<Engine, OpenError> {
@@ -354,21 +393,33 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         drop(open(folder.path(), 7).unwrap());
         let refused = open(folder.path(), 6).err().unwrap();
-        assert!(matches!(refused, OpenError::NewerFormat { found: 7, supported: 6, .. }));
+        assert!(matches!(
+            refused,
+            OpenError::NewerFormat {
+                found: 7,
+                supported: 6,
+                ..
+            }
+        ));
     }
 
     #[test]
     fn one_process_owns_the_folder() {
         let folder = tempfile::tempdir().unwrap();
         let _first = open(folder.path(), 1).unwrap();
-        assert!(matches!(open(folder.path(), 1).err().unwrap(), OpenError::InUse { .. }));
+        assert!(matches!(
+            open(folder.path(), 1).err().unwrap(),
+            OpenError::InUse { .. }
+        ));
     }
 
     #[test]
     fn checking_a_folder_without_a_store_says_so_and_creates_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bricks");
-        let refused = Engine::open(&path, FAMILIES, 1, options(Mode::Check)).err().unwrap();
+        let refused = Engine::open(&path, FAMILIES, 1, options(Mode::Check))
+            .err()
+            .unwrap();
         assert!(matches!(refused, OpenError::Absent { .. }));
         assert!(!path.exists());
     }
@@ -377,11 +428,17 @@ mod tests {
     fn a_write_below_the_free_space_floor_is_refused_and_harms_nothing() {
         let folder = tempfile::tempdir().unwrap();
         drop(open(folder.path(), 1).unwrap());
-        let floor = EngineOptions { free_bytes_min: u64::MAX, mode: Mode::Serve };
+        let floor = EngineOptions {
+            free_bytes_min: u64::MAX,
+            mode: Mode::Serve,
+        };
         let engine = Engine::open(folder.path(), FAMILIES, 1, floor).unwrap();
         let mut batch = WriteBatch::default();
         engine.put(&mut batch, "things", b"k", b"v").unwrap();
-        assert!(matches!(engine.write(batch), Err(EngineError::OutOfSpace { .. })));
+        assert!(matches!(
+            engine.write(batch),
+            Err(EngineError::OutOfSpace { .. })
+        ));
         assert_eq!(engine.health(), Health::Ready);
         assert_eq!(engine.get("things", b"k").unwrap(), None);
     }

@@ -44,7 +44,9 @@ impl DomainIds {
     pub fn load(engine: &Engine) -> Result<Self, EngineError> {
         let mut ids = HashMap::new();
         engine.scan(META, PREFIX, |key, value| {
-            let name = key.get(PREFIX.len()..).and_then(|name| std::str::from_utf8(name).ok());
+            let name = key
+                .get(PREFIX.len()..)
+                .and_then(|name| std::str::from_utf8(name).ok());
             let domain = name.and_then(|name| name.parse::<Domain>().ok());
             let (Some(domain), Ok(id)) = (domain, <[u8; 4]>::try_from(value)) else {
                 return Err(EngineError::Corrupt {
@@ -60,14 +62,21 @@ impl DomainIds {
     /// The id of a domain that the store has already written to.
     #[must_use]
     pub fn find(&self, domain: &Domain) -> Option<DomainId> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(domain).copied()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(domain)
+            .copied()
     }
 
     /// All domains and their ids, by name.
     #[must_use]
     pub fn all(&self) -> Vec<(Domain, DomainId)> {
         let ids = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = ids.iter().map(|(domain, id)| (domain.clone(), *id)).collect();
+        let mut all: Vec<_> = ids
+            .iter()
+            .map(|(domain, id)| (domain.clone(), *id))
+            .collect();
         all.sort();
         all
     }
@@ -90,7 +99,12 @@ impl DomainIds {
         let ids = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let last = ids.values().chain(allotted.values()).map(|id| id.0).max();
         let id = DomainId(last.map_or(1, |last| last + 1));
-        engine.put(batch, META, &[PREFIX, domain.as_str().as_bytes()].concat(), &id.to_bytes())?;
+        engine.put(
+            batch,
+            META,
+            &[PREFIX, domain.as_str().as_bytes()].concat(),
+            &id.to_bytes(),
+        )?;
         allotted.insert(domain.clone(), id);
         Ok(id)
     }
@@ -98,7 +112,10 @@ impl DomainIds {
     /// Makes ids known whose batch has been written.
     pub fn adopt(&self, allotted: HashMap<Domain, DomainId>) {
         if !allotted.is_empty() {
-            self.0.write().unwrap_or_else(PoisonError::into_inner).extend(allotted);
+            self.0
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(allotted);
         }
     }
 }

@@ -37,7 +37,9 @@ impl From<rocksdb::Error> for EngineError {
     /// Classifies the error of a *read*; writes are classified by [`crate::Engine::write`].
     fn from(error: rocksdb::Error) -> Self {
         if error.kind() == rocksdb::ErrorKind::Corruption {
-            return Self::Corrupt { detail: error.into_string() };
+            return Self::Corrupt {
+                detail: error.into_string(),
+            };
         }
         Self::Database(error)
     }

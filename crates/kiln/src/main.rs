@@ -53,7 +53,9 @@ fn main() -> ExitCode {
 }
 
 fn serve(args: &ServeArgs) -> anyhow::Result<()> {
-    let Some(setup) = Setup::new(args, std::env::vars())? else { return Ok(()) };
+    let Some(setup) = Setup::new(args, std::env::vars())? else {
+        return Ok(());
+    };
     node::runtime()?.block_on(async {
         let parts = vec![bricks_server::open(&setup)?, anchor_service::open(&setup)?];
         setup.watch_apihub()?;

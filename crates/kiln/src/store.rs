@@ -12,8 +12,10 @@ use serde_json::json;
 #[derive(Subcommand)]
 pub(crate) enum StoreCommand {
     /// Read and hash every brick, replay every anchor, add up the counters; change nothing
-    #[command(after_help = "Exit codes: 0 all is well, 1 something is wrong (each finding is a \
-        line on stdout), 3 a store could not be opened.")]
+    #[command(
+        after_help = "Exit codes: 0 all is well, 1 something is wrong (each finding is a \
+        line on stdout), 3 a store could not be opened."
+    )]
     Check(CheckArgs),
 }
 
@@ -46,7 +48,10 @@ fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     if args.data.join("bricks").is_dir() {
         let _lock = node::lock_store(&args.data, "bricks")?;
         let report = brickstore::check(&args.data.join("bricks"))?;
-        sections.push(("bricks", json!({ "sound": report.sound, "bytes": report.bytes })));
+        sections.push((
+            "bricks",
+            json!({ "sound": report.sound, "bytes": report.bytes }),
+        ));
         findings.extend(report.findings.iter().map(ToString::to_string));
     }
     if args.data.join("anchors").is_dir() {
@@ -63,7 +68,11 @@ fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         args.data.display()
     );
     report(args, &sections, &findings).context("stdout cannot be written")?;
-    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if findings.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
 }
 
 fn report(
@@ -85,7 +94,9 @@ fn report(
     }
     for (name, seen) in sections {
         let counts = seen.as_object().into_iter().flatten();
-        let text: Vec<_> = counts.map(|(what, count)| format!("{count} {what}")).collect();
+        let text: Vec<_> = counts
+            .map(|(what, count)| format!("{count} {what}"))
+            .collect();
         writeln!(out, "{name}: {}", text.join(", "))?;
     }
     match findings.len() {

@@ -83,13 +83,22 @@ pub struct AnchorReport {
 /// # Errors
 /// When the ledger cannot be opened at all; everything else is a finding.
 pub fn check(path: &Path) -> Result<AnchorReport, OpenError> {
-    let options = EngineOptions { free_bytes_min: 0, mode: Mode::Check };
+    let options = EngineOptions {
+        free_bytes_min: 0,
+        mode: Mode::Check,
+    };
     let engine = Engine::open(path, keys::FAMILIES, keys::FORMAT, options)?;
-    let domains = DomainIds::load(&engine)
-        .map_err(|error| OpenError::Damaged { path: path.to_owned(), detail: error.to_string() })?;
+    let domains = DomainIds::load(&engine).map_err(|error| OpenError::Damaged {
+        path: path.to_owned(),
+        detail: error.to_string(),
+    })?;
     let mut walk = Walk {
         engine: &engine,
-        names: domains.all().into_iter().map(|(domain, id)| (id, domain)).collect(),
+        names: domains
+            .all()
+            .into_iter()
+            .map(|(domain, id)| (id, domain))
+            .collect(),
         totals: BTreeMap::new(),
         seen: BTreeSet::new(),
         report: AnchorReport::default(),
@@ -121,13 +130,17 @@ impl Walk<'_> {
     fn broken(&mut self, family: &'static str, result: Result<(), EngineError>) {
         if let Err(error) = result {
             let detail = error.to_string();
-            self.report.findings.push(AnchorFinding::BrokenWalk { family, detail });
+            self.report
+                .findings
+                .push(AnchorFinding::BrokenWalk { family, detail });
         }
     }
 
     fn unknown(&mut self, family: &'static str, key: &[u8]) {
         let key = key.escape_ascii().to_string();
-        self.report.findings.push(AnchorFinding::UnknownRecord { family, key });
+        self.report
+            .findings
+            .push(AnchorFinding::UnknownRecord { family, key });
     }
 
     fn histories(&mut self) {
@@ -145,7 +158,11 @@ impl Walk<'_> {
                 .is_some_and(|history| history.domain == domain && history.anchor == anchor);
             if !same {
                 let values = Vec::new();
-                let next = History { domain, anchor: anchor.to_owned(), values };
+                let next = History {
+                    domain,
+                    anchor: anchor.to_owned(),
+                    values,
+                };
                 if let Some(done) = current.replace(next) {
                     self.history(&done);
                 }
@@ -163,7 +180,8 @@ impl Walk<'_> {
 
     fn history(&mut self, history: &History) {
         *self.totals.entry(history.domain).or_default() += 1;
-        self.seen.insert(keys::head(history.domain, &history.anchor));
+        self.seen
+            .insert(keys::head(history.domain, &history.anchor));
         match self.judge(history) {
             Ok(()) => {
                 self.report.sound += 1;
@@ -175,11 +193,17 @@ impl Walk<'_> {
 
     fn judge(&self, history: &History) -> Result<(), AnchorFinding> {
         let anchor = || history.anchor.clone();
-        let chain = |detail: String| AnchorFinding::BrokenChain { anchor: anchor(), detail };
+        let chain = |detail: String| AnchorFinding::BrokenChain {
+            anchor: anchor(),
+            detail,
+        };
         let mut values = Vec::with_capacity(history.values.len());
         for (expected, (version, value)) in (0..).zip(&history.values) {
             if *version != expected {
-                return Err(AnchorFinding::Hole { anchor: anchor(), missing: expected });
+                return Err(AnchorFinding::Hole {
+                    anchor: anchor(),
+                    missing: expected,
+                });
             }
             let parsed = AnchorValue::parse_stored(value)
                 .map_err(|error| chain(format!("version {version} is malformed: {error}")))?;
@@ -188,7 +212,9 @@ impl Walk<'_> {
         let id = AnchorId::parse_wrapped(&history.anchor)
             .map_err(|error| chain(format!("the id is malformed: {error}")))?;
         if self.names.get(&history.domain) != Some(id.domain()) {
-            return Err(chain("it is stored under another domain than its id's".to_owned()));
+            return Err(chain(
+                "it is stored under another domain than its id's".to_owned(),
+            ));
         }
         let head = keyssi::check_history(&id, values)
             .map_err(|error| chain(format!("version {}: {}", error.index, error.source)))?;
@@ -213,7 +239,9 @@ impl Walk<'_> {
             if !self.seen.contains(key) {
                 let anchor = String::from_utf8_lossy(key.get(4..).unwrap_or(key)).into_owned();
                 let detail = "it has no history".to_owned();
-                self.report.findings.push(AnchorFinding::WrongHead { anchor, detail });
+                self.report
+                    .findings
+                    .push(AnchorFinding::WrongHead { anchor, detail });
             }
             Ok(())
         });
@@ -224,7 +252,9 @@ impl Walk<'_> {
         let engine = self.engine;
         let mut recorded = BTreeMap::new();
         let walked = engine.scan(META, keys::TOTALS_PREFIX, |key, value| {
-            let id = key.get(keys::TOTALS_PREFIX.len()..).and_then(DomainId::from_key);
+            let id = key
+                .get(keys::TOTALS_PREFIX.len()..)
+                .and_then(DomainId::from_key);
             match (id, keys::decode_count(value)) {
                 (Some(id), Some(total)) => drop(recorded.insert(id, total)),
                 _ => self.unknown(META, key),
@@ -241,7 +271,11 @@ impl Walk<'_> {
                     .names
                     .get(&id)
                     .map_or_else(|| format!("unknown domain {id:?}"), Domain::to_string);
-                self.report.findings.push(AnchorFinding::WrongTotal { domain, recorded, actual });
+                self.report.findings.push(AnchorFinding::WrongTotal {
+                    domain,
+                    recorded,
+                    actual,
+                });
             }
         }
     }

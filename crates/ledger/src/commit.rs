@@ -47,9 +47,11 @@ pub(crate) enum Outcome {
 impl Job {
     pub(crate) fn weight(&self) -> usize {
         match &self.work {
-            Work::Anchors(changes) => {
-                changes.iter().flat_map(|change| &change.values).map(String::len).sum()
-            }
+            Work::Anchors(changes) => changes
+                .iter()
+                .flat_map(|change| &change.values)
+                .map(String::len)
+                .sum(),
             Work::Document { bytes, .. } => bytes.len(),
         }
     }
@@ -66,7 +68,10 @@ struct Building {
 }
 
 pub(crate) fn run(shared: &Arc<Shared>, jobs: Vec<Job>) {
-    let mut building = Building { is_empty: true, ..Building::default() };
+    let mut building = Building {
+        is_empty: true,
+        ..Building::default()
+    };
     let recovered = shared.engine.recover();
     let mut added = Vec::with_capacity(jobs.len());
     for job in jobs {
@@ -83,7 +88,12 @@ pub(crate) fn run(shared: &Arc<Shared>, jobs: Vec<Job>) {
     let written = building.write(shared);
     for answer in added {
         // A sender that hung up does not undo the write.
-        let _ = answer.send(written.clone().map(|()| Outcome::Written).map_err(Into::into));
+        let _ = answer.send(
+            written
+                .clone()
+                .map(|()| Outcome::Written)
+                .map_err(Into::into),
+        );
     }
 }
 
@@ -91,7 +101,9 @@ impl Building {
     fn add(&mut self, shared: &Shared, work: &Work) -> Result<Outcome, LedgerError> {
         match work {
             Work::Document { key, bytes } => {
-                shared.engine.put(&mut self.batch, keys::DOCUMENTS, key, bytes)?;
+                shared
+                    .engine
+                    .put(&mut self.batch, keys::DOCUMENTS, key, bytes)?;
             }
             Work::Anchors(changes) => {
                 for change in changes {
@@ -118,7 +130,9 @@ impl Building {
         if let Some(versions) = self.versions.get(&key) {
             return Ok(*versions);
         }
-        Ok(shared.stored_head(id, &change.anchor)?.map_or(0, |head| head.versions))
+        Ok(shared
+            .stored_head(id, &change.anchor)?
+            .map_or(0, |head| head.versions))
     }
 
     fn add_change(&mut self, shared: &Shared, change: &Change) -> Result<(), LedgerError> {
@@ -151,7 +165,12 @@ impl Building {
             return Ok(());
         }
         for (id, total) in &self.totals {
-            shared.engine.put(&mut self.batch, META, &keys::totals(*id), &total.to_be_bytes())?;
+            shared.engine.put(
+                &mut self.batch,
+                META,
+                &keys::totals(*id),
+                &total.to_be_bytes(),
+            )?;
         }
         shared.engine.write(self.batch)?;
         shared.domains.adopt(self.allotted);

@@ -70,8 +70,14 @@ impl EmbeddedLedger {
         let committer = Committer::start("anchor-committer", Job::weight, move |jobs| {
             commit::run(&for_commits, jobs);
         })
-        .map_err(|source| OpenError::Folder { path: path.to_owned(), source })?;
-        Ok(Self { shared, committer: Arc::new(committer) })
+        .map_err(|source| OpenError::Folder {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            shared,
+            committer: Arc::new(committer),
+        })
     }
 
     /// Writes one entry.
@@ -81,7 +87,9 @@ impl EmbeddedLedger {
     /// # Errors
     /// See [`LedgerError`]; nothing was acknowledged.
     pub async fn write(&self, entry: Entry) -> Result<(), LedgerError> {
-        self.write_all(vec![entry]).await.map_err(|error| error.source)
+        self.write_all(vec![entry])
+            .await
+            .map_err(|error| error.source)
     }
 
     /// Writes all entries, in order, or none. Several entries may concern one anchor.
@@ -111,7 +119,9 @@ impl EmbeddedLedger {
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn last_version(&self, id: &AnchorId) -> Result<Option<(String, u64)>, LedgerError> {
-        let Some(domain) = self.shared.domains.find(id.domain()) else { return Ok(None) };
+        let Some(domain) = self.shared.domains.find(id.domain()) else {
+            return Ok(None);
+        };
         let anchor = id.as_str().to_owned();
         self.blocking(move |shared| {
             let head = shared.stored_head(domain, &anchor)?;
@@ -125,23 +135,29 @@ impl EmbeddedLedger {
     /// # Errors
     /// When the ledger cannot be read; never a history with a hole.
     pub async fn all_versions(&self, id: &AnchorId) -> Result<Vec<String>, LedgerError> {
-        let Some(domain) = self.shared.domains.find(id.domain()) else { return Ok(Vec::new()) };
+        let Some(domain) = self.shared.domains.find(id.domain()) else {
+            return Ok(Vec::new());
+        };
         let anchor = id.as_str().to_owned();
         self.blocking(move |shared| {
             let mut values = Vec::new();
             let mut next = 0;
-            shared.engine.scan(keys::ANCHORS, &keys::versions_of(domain, &anchor), |key, value| {
-                let parsed = keys::parse_version(key);
-                let text = std::str::from_utf8(value);
-                match (parsed, text) {
-                    (Some((_, _, version)), Ok(text)) if version == next => {
-                        values.push(text.to_owned());
-                        next += 1;
-                        Ok(())
+            shared.engine.scan(
+                keys::ANCHORS,
+                &keys::versions_of(domain, &anchor),
+                |key, value| {
+                    let parsed = keys::parse_version(key);
+                    let text = std::str::from_utf8(value);
+                    match (parsed, text) {
+                        (Some((_, _, version)), Ok(text)) if version == next => {
+                            values.push(text.to_owned());
+                            next += 1;
+                            Ok(())
+                        }
+                        _ => Err(corrupt(format!("history of {anchor} at version {next}"))),
                     }
-                    _ => Err(corrupt(format!("history of {anchor} at version {next}"))),
-                }
-            })?;
+                },
+            )?;
             Ok(values)
         })
         .await
@@ -152,8 +168,11 @@ impl EmbeddedLedger {
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn total(&self, domain: &Domain) -> Result<u64, LedgerError> {
-        let Some(id) = self.shared.domains.find(domain) else { return Ok(0) };
-        self.blocking(move |shared| commit::total(&shared.engine, id)).await
+        let Some(id) = self.shared.domains.find(domain) else {
+            return Ok(0);
+        };
+        self.blocking(move |shared| commit::total(&shared.engine, id))
+            .await
     }
 
     /// Stores a versionless document under a path, which may be any text; the last writer wins.
@@ -163,7 +182,12 @@ impl EmbeddedLedger {
     /// # Errors
     /// [`LedgerError::OutOfSpace`] and [`LedgerError::Unavailable`].
     pub async fn put_document(&self, path: &str, bytes: Bytes) -> Result<(), LedgerError> {
-        self.submit(Work::Document { key: keys::document(path), bytes }).await.map(drop)
+        self.submit(Work::Document {
+            key: keys::document(path),
+            bytes,
+        })
+        .await
+        .map(drop)
     }
 
     /// The document under a path; `None` when there is none.
@@ -172,7 +196,8 @@ impl EmbeddedLedger {
     /// When the ledger cannot be read.
     pub async fn document(&self, path: &str) -> Result<Option<Vec<u8>>, LedgerError> {
         let key = keys::document(path);
-        self.blocking(move |shared| Ok(shared.engine.get(keys::DOCUMENTS, &key)?)).await
+        self.blocking(move |shared| Ok(shared.engine.get(keys::DOCUMENTS, &key)?))
+            .await
     }
 
     /// The ledger's state.
@@ -184,7 +209,10 @@ impl EmbeddedLedger {
     async fn submit(&self, work: Work) -> Result<Outcome, LedgerError> {
         let (answer, answered) = oneshot::channel();
         let ended = |()| LedgerError::Unavailable(None);
-        self.committer.submit(Job { work, answer }).await.map_err(|_| ended(()))?;
+        self.committer
+            .submit(Job { work, answer })
+            .await
+            .map_err(|_| ended(()))?;
         answered.await.map_err(|_| ended(()))?
     }
 
@@ -207,7 +235,10 @@ impl Shared {
         anchor: &str,
     ) -> Result<Option<StoredHead>, LedgerError> {
         let key = keys::head(domain, anchor);
-        match self.engine.get_with(keys::HEADS, &key, StoredHead::decode)? {
+        match self
+            .engine
+            .get_with(keys::HEADS, &key, StoredHead::decode)?
+        {
             None => Ok(None),
             Some(Some(head)) => Ok(Some(head)),
             Some(None) => Err(corrupt(format!("head of {anchor}")).into()),
@@ -239,28 +270,41 @@ fn judge(shared: &Shared, entries: &[Entry]) -> Result<Vec<Change>, BatchError> 
             judged.head = Some(next);
         }
     }
-    let changes = anchors.into_iter().filter_map(|(anchor, (domain, judged))| {
-        let versions = judged.ground + judged.values.len() as u64;
-        Some(Change {
-            domain,
-            anchor: anchor.to_owned(),
-            ground: judged.ground,
-            values: judged.values,
-            head: StoredHead::new(versions, &judged.head?),
-        })
-    });
+    let changes = anchors
+        .into_iter()
+        .filter_map(|(anchor, (domain, judged))| {
+            let versions = judged.ground + judged.values.len() as u64;
+            Some(Change {
+                domain,
+                anchor: anchor.to_owned(),
+                ground: judged.ground,
+                values: judged.values,
+                head: StoredHead::new(versions, &judged.head?),
+            })
+        });
     Ok(changes.collect())
 }
 
 fn load(shared: &Shared, id: &AnchorId) -> Result<Judged, LedgerError> {
     let domain = shared.domains.find(id.domain());
-    let stored = domain.map(|domain| shared.stored_head(domain, id.as_str())).transpose()?.flatten();
+    let stored = domain
+        .map(|domain| shared.stored_head(domain, id.as_str()))
+        .transpose()?
+        .flatten();
     let Some(stored) = stored else {
-        return Ok(Judged { ground: 0, values: Vec::new(), head: None });
+        return Ok(Judged {
+            ground: 0,
+            values: Vec::new(),
+            head: None,
+        });
     };
     let head = Head::restore(&stored.value, stored.transferred_to.as_deref())
         .map_err(|error| corrupt(format!("head of {}: {error}", id.as_str())))?;
-    Ok(Judged { ground: stored.versions, values: Vec::new(), head: Some(head) })
+    Ok(Judged {
+        ground: stored.versions,
+        values: Vec::new(),
+        head: Some(head),
+    })
 }
 
 fn next_head(entry: &Entry, head: Option<&Head>) -> Result<Head, LedgerError> {

@@ -27,8 +27,14 @@ pub(crate) const TOTALS_PREFIX: &[u8] = b"anchors/";
 const BLOB_BYTES_MIN: u64 = 4 << 10;
 
 pub(crate) const FAMILIES: &[Family] = &[
-    Family { name: ANCHORS, tune: |_| {} },
-    Family { name: HEADS, tune: |_| {} },
+    Family {
+        name: ANCHORS,
+        tune: |_| {},
+    },
+    Family {
+        name: HEADS,
+        tune: |_| {},
+    },
     Family {
         name: DOCUMENTS,
         tune: |options| {
@@ -49,7 +55,13 @@ pub(crate) fn versions_of(domain: DomainId, anchor: &str) -> Vec<u8> {
 }
 
 pub(crate) fn version(domain: DomainId, anchor: &str, version: u64) -> Vec<u8> {
-    [&domain.to_bytes(), anchor.as_bytes(), &[0], &version.to_be_bytes()].concat()
+    [
+        &domain.to_bytes(),
+        anchor.as_bytes(),
+        &[0],
+        &version.to_be_bytes(),
+    ]
+    .concat()
 }
 
 /// The domain, anchor id and version in a key of [`ANCHORS`].
@@ -57,7 +69,11 @@ pub(crate) fn parse_version(key: &[u8]) -> Option<(DomainId, &str, u64)> {
     let (front, version) = key.split_last_chunk::<8>()?;
     let anchor = front.get(4..)?.strip_suffix(&[0])?;
     let anchor = std::str::from_utf8(anchor).ok()?;
-    Some((DomainId::from_key(key)?, anchor, u64::from_be_bytes(*version)))
+    Some((
+        DomainId::from_key(key)?,
+        anchor,
+        u64::from_be_bytes(*version),
+    ))
 }
 
 pub(crate) fn document(path: &str) -> [u8; 32] {
@@ -89,7 +105,13 @@ impl StoredHead {
         let key = self.transferred_to.as_deref().unwrap_or_default();
         // 88 characters at most: the rules admit no longer key.
         let length = u16::try_from(key.len()).unwrap_or(u16::MAX).to_be_bytes();
-        [&self.versions.to_be_bytes()[..], &length, key.as_bytes(), self.value.as_bytes()].concat()
+        [
+            &self.versions.to_be_bytes()[..],
+            &length,
+            key.as_bytes(),
+            self.value.as_bytes(),
+        ]
+        .concat()
     }
 
     pub(crate) fn decode(stored: &[u8]) -> Option<Self> {
@@ -116,7 +138,11 @@ mod tests {
     #[test]
     fn a_head_comes_back_as_it_was_and_a_torn_one_does_not() {
         for transferred_to in [None, Some("key".to_owned())] {
-            let head = StoredHead { versions: 7, transferred_to, value: "value".to_owned() };
+            let head = StoredHead {
+                versions: 7,
+                transferred_to,
+                value: "value".to_owned(),
+            };
             let stored = head.encode();
             assert_eq!(StoredHead::decode(&stored), Some(head));
             assert_eq!(StoredHead::decode(&stored[..9]), None);

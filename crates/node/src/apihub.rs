@@ -74,8 +74,13 @@ impl ApiHub {
     /// When the file is there but is not a JSON object, or a value has the wrong type.
     pub fn settings(&self, warn: &mut dyn FnMut(String)) -> anyhow::Result<Settings> {
         let path = self.config().join("apihub.json");
-        let Some(object) = read_object(&path)? else { return Ok(Settings::default()) };
-        for key in object.keys().filter(|key| !HONOURED.contains(&key.as_str())) {
+        let Some(object) = read_object(&path)? else {
+            return Ok(Settings::default());
+        };
+        for key in object
+            .keys()
+            .filter(|key| !HONOURED.contains(&key.as_str()))
+        {
             warn(format!("{}: {key} is not honoured", path.display()));
         }
         let port = match object.get("port") {
@@ -89,7 +94,10 @@ impl ApiHub {
         Ok(Settings {
             port,
             prevent_rate_limit: object.get("preventRateLimit") == Some(&Value::Bool(true)),
-            read_only_file: object.get("readOnlyFile").and_then(Value::as_str).map(str::to_owned),
+            read_only_file: object
+                .get("readOnlyFile")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
         })
     }
 
@@ -106,12 +114,23 @@ impl ApiHub {
         }
         for path in json_files(&self.config().join("domains"))? {
             let object = read_object(&path)?.unwrap_or_default();
-            for key in object.keys().filter(|key| !DOMAIN_HONOURED.contains(&key.as_str())) {
+            for key in object
+                .keys()
+                .filter(|key| !DOMAIN_HONOURED.contains(&key.as_str()))
+            {
                 warn(format!("{}: {key} is not honoured", path.display()));
             }
             let anchoring = anchoring(&object, &path, warn);
-            let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-            add(&mut domains, &name.unwrap_or_default(), anchoring, &path, warn);
+            let name = path
+                .file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned());
+            add(
+                &mut domains,
+                &name.unwrap_or_default(),
+                anchoring,
+                &path,
+                warn,
+            );
         }
         let bdns = match std::fs::read(&hosts_path) {
             Ok(text) => Bytes::from(text),
@@ -129,7 +148,9 @@ impl ApiHub {
             let apihub = self.clone();
             let reading = tokio::task::spawn_blocking(move || {
                 let mut warnings = Vec::new();
-                apihub.domains(&mut |line| warnings.push(line)).map(|table| (table, warnings))
+                apihub
+                    .domains(&mut |line| warnings.push(line))
+                    .map(|table| (table, warnings))
             });
             match reading.await {
                 Ok(Ok((table, warnings))) => {
@@ -137,9 +158,14 @@ impl ApiHub {
                     if *domains.table() == table {
                         continue;
                     }
-                    warnings.iter().for_each(|line| tracing::warn!("{line}"));
+                    for line in warnings {
+                        tracing::warn!("{line}");
+                    }
                     let names: Vec<_> = table.names().map(Domain::as_str).collect();
-                    tracing::info!(domains = names.join(", "), "the ApiHub's domain files changed");
+                    tracing::info!(
+                        domains = names.join(", "),
+                        "the ApiHub's domain files changed"
+                    );
                     domains.replace(table);
                 }
                 Ok(Err(error)) => {
@@ -159,7 +185,9 @@ impl ApiHub {
     pub fn read_only_files(&self, settings: &Settings) -> Vec<PathBuf> {
         let name = settings.read_only_file.as_deref().unwrap_or("readonly");
         // A name, not a path: the file lies in the installation's root or its volume.
-        let Some(name) = Path::new(name).file_name() else { return Vec::new() };
+        let Some(name) = Path::new(name).file_name() else {
+            return Vec::new();
+        };
         let root = self.volume.parent().unwrap_or(&self.volume);
         vec![root.join(name), self.volume.join(name)]
     }
@@ -190,7 +218,10 @@ fn add(
     match name.parse() {
         Ok(domain) => drop(domains.insert(domain, anchoring)),
         Err(error) => {
-            warn(format!("{}: domain {name:?} is not served: {error}", source.display()));
+            warn(format!(
+                "{}: domain {name:?} is not served: {error}",
+                source.display()
+            ));
         }
     }
 }
@@ -201,10 +232,19 @@ fn anchoring(
     path: &Path,
     warn: &mut dyn FnMut(String),
 ) -> Anchoring {
-    let Some(settings) = object.get("anchoring") else { return Anchoring::Embedded };
-    for key in settings.as_object().into_iter().flat_map(serde_json::Map::keys) {
+    let Some(settings) = object.get("anchoring") else {
+        return Anchoring::Embedded;
+    };
+    for key in settings
+        .as_object()
+        .into_iter()
+        .flat_map(serde_json::Map::keys)
+    {
         if key != "type" {
-            warn(format!("{}: anchoring.{key} is not honoured", path.display()));
+            warn(format!(
+                "{}: anchoring.{key} is not honoured",
+                path.display()
+            ));
         }
     }
     match settings.get("type").and_then(Value::as_str) {
@@ -234,7 +274,10 @@ fn read_object(path: &Path) -> anyhow::Result<Option<serde_json::Map<String, Val
 
 fn json_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = entries(folder)?;
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    files.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "json")
+    });
     Ok(files)
 }
 
@@ -253,6 +296,9 @@ fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 fn count_files(folder: &Path) -> anyhow::Result<u64> {
-    let files = entries(folder)?.into_iter().filter(|path| path.is_file()).count();
+    let files = entries(folder)?
+        .into_iter()
+        .filter(|path| path.is_file())
+        .count();
     Ok(files as u64)
 }

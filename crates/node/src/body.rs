@@ -52,7 +52,10 @@ impl AsRef<[u8]> for Held {
 /// Joins bytes with the share that they occupy.
 #[must_use]
 pub fn hold(bytes: Vec<u8>, share: Share) -> Bytes {
-    Bytes::from_owner(Held { bytes, _share: share })
+    Bytes::from_owner(Held {
+        bytes,
+        _share: share,
+    })
 }
 
 /// Receives a body. `on_piece` sees each piece as it arrives, in order: hash while receiving.
@@ -119,7 +122,12 @@ struct Pace<'a> {
 impl<'a> Pace<'a> {
     fn new(limits: &'a BodyLimits) -> Self {
         let now = Instant::now();
-        Self { limits, started: now, last: now, received: 0 }
+        Self {
+            limits,
+            started: now,
+            last: now,
+            received: 0,
+        }
     }
 
     async fn next_piece(
@@ -134,7 +142,9 @@ impl<'a> Pace<'a> {
                     return Err(ApiError::bad_request("the request body ended early"));
                 }
                 Ok(Some(Ok(frame))) => {
-                    let Ok(piece) = frame.into_data() else { continue };
+                    let Ok(piece) = frame.into_data() else {
+                        continue;
+                    };
                     self.last = Instant::now();
                     self.received += piece.len() as u64;
                     self.require_rate()?;
@@ -151,16 +161,23 @@ impl<'a> Pace<'a> {
             return Err(stalled("the request body stalled; send it again"));
         }
         if idle >= STALL_PRESSED && budget.is_pressed() {
-            return Err(stalled("the request body stalled while others waited; send it again"));
+            return Err(stalled(
+                "the request body stalled while others waited; send it again",
+            ));
         }
         self.require_rate()
     }
 
     fn require_rate(&self) -> Result<(), ApiError> {
         let elapsed = self.started.elapsed();
-        let due = self.limits.bytes_per_second_min.saturating_mul(elapsed.as_secs());
+        let due = self
+            .limits
+            .bytes_per_second_min
+            .saturating_mul(elapsed.as_secs());
         if elapsed > RATE_GRACE && self.received < due {
-            return Err(stalled("the request body arrives too slowly; send it again"));
+            return Err(stalled(
+                "the request body arrives too slowly; send it again",
+            ));
         }
         Ok(())
     }
@@ -181,9 +198,13 @@ pub async fn discard(mut body: Body) {
 }
 
 fn content_length(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
-    let Some(value) = headers.get(header::CONTENT_LENGTH) else { return Ok(None) };
+    let Some(value) = headers.get(header::CONTENT_LENGTH) else {
+        return Ok(None);
+    };
     let length = value.to_str().ok().and_then(|text| text.parse().ok());
-    length.map(Some).ok_or_else(|| ApiError::bad_request("Content-Length is not a number of bytes"))
+    length
+        .map(Some)
+        .ok_or_else(|| ApiError::bad_request("Content-Length is not a number of bytes"))
 }
 
 fn too_large(bytes_max: u64) -> ApiError {

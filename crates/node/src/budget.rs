@@ -53,7 +53,11 @@ impl BodyBudget {
     /// A budget of `capacity` bytes.
     #[must_use]
     pub fn new(capacity: u64) -> Self {
-        Self(Arc::new(Mutex::new(State { capacity, free: capacity, waiting: Vec::new() })))
+        Self(Arc::new(Mutex::new(State {
+            capacity,
+            free: capacity,
+            waiting: Vec::new(),
+        })))
     }
 
     /// A share of `bytes`, waiting up to five seconds for it.
@@ -74,16 +78,25 @@ impl BodyBudget {
                 return Err(Exhausted);
             }
             let (sender, receiver) = oneshot::channel();
-            state.waiting.push(Waiting { bytes, granted: sender });
+            state.waiting.push(Waiting {
+                bytes,
+                granted: sender,
+            });
             receiver
         };
-        tokio::time::timeout(WAIT_MAX, granted).await.map_err(|_| Exhausted)?.map_err(|_| Exhausted)
+        tokio::time::timeout(WAIT_MAX, granted)
+            .await
+            .map_err(|_| Exhausted)?
+            .map_err(|_| Exhausted)
     }
 
     /// Whether somebody waits for a share.
     #[must_use]
     pub fn is_pressed(&self) -> bool {
-        self.lock().waiting.iter().any(|waiting| !waiting.granted.is_closed())
+        self.lock()
+            .waiting
+            .iter()
+            .any(|waiting| !waiting.granted.is_closed())
     }
 
     /// Bytes of the budget that are in use.
@@ -94,7 +107,10 @@ impl BodyBudget {
     }
 
     fn share(&self, bytes: u64) -> Share {
-        Share { bytes, budget: self.clone() }
+        Share {
+            bytes,
+            budget: self.clone(),
+        }
     }
 
     fn give_back(&self, bytes: u64) {

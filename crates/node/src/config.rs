@@ -162,7 +162,11 @@ impl Default for LimitsConfig {
 
 impl Default for RateLimitConfig {
     fn default() -> Self {
-        Self { enabled: true, burst: 60_000, refill_per_second: 1_000 }
+        Self {
+            enabled: true,
+            burst: 60_000,
+            refill_per_second: 1_000,
+        }
     }
 }
 
@@ -205,7 +209,10 @@ impl Config {
         let mut table = match file {
             None => toml::Table::new(),
             Some(path) => {
-                let read = |source| ConfigError::Read { path: path.to_owned(), source };
+                let read = |source| ConfigError::Read {
+                    path: path.to_owned(),
+                    source,
+                };
                 let text = std::fs::read_to_string(path).map_err(read)?;
                 let origin = path.display().to_string();
                 // Parsed twice: the first time for an error message that points into the file.
@@ -233,22 +240,33 @@ impl Config {
     pub fn validate(&self) -> Result<(), ConfigError> {
         let limits = &self.limits;
         let require = |holds: bool, text: String| {
-            if holds { Ok(()) } else { Err(ConfigError::Invalid(text)) }
+            if holds {
+                Ok(())
+            } else {
+                Err(ConfigError::Invalid(text))
+            }
         };
         require(
             limits.brick_bytes_max >= BRICK_BYTES_FLOOR,
-            format!("limits.brick_bytes_max must be at least {BRICK_BYTES_FLOOR}: wallets send chunks of that size"),
+            format!(
+                "limits.brick_bytes_max must be at least {BRICK_BYTES_FLOOR}: wallets send chunks of that size"
+            ),
         )?;
         let largest = limits.brick_bytes_max.max(limits.document_bytes_max);
         require(
             limits.body_bytes_in_flight_max >= largest.saturating_mul(2),
-            format!("limits.body_bytes_in_flight_max must hold two of the largest bodies, {largest} bytes each"),
+            format!(
+                "limits.body_bytes_in_flight_max must hold two of the largest bodies, {largest} bytes each"
+            ),
         )?;
         require(
             (1..10_000).contains(&limits.stop_ms_max),
             "limits.stop_ms_max must be between 1 and 9999".to_owned(),
         )?;
-        require(limits.connections_max > 0, "limits.connections_max must be at least 1".to_owned())?;
+        require(
+            limits.connections_max > 0,
+            "limits.connections_max must be at least 1".to_owned(),
+        )?;
         require(
             self.rate_limit.burst > 0 && self.rate_limit.refill_per_second > 0,
             "rate_limit.burst and rate_limit.refill_per_second must be at least 1".to_owned(),
@@ -264,8 +282,17 @@ impl Config {
         )?;
         let mut names: Vec<_> = self.domains.iter().map(|domain| &domain.name).collect();
         names.sort();
-        let twice = names.iter().zip(names.iter().skip(1)).find(|(first, second)| first == second);
-        require(twice.is_none(), format!("domain {} stands twice", twice.map_or("", |(name, _)| name.as_str())))
+        let twice = names
+            .iter()
+            .zip(names.iter().skip(1))
+            .find(|(first, second)| first == second);
+        require(
+            twice.is_none(),
+            format!(
+                "domain {} stands twice",
+                twice.map_or("", |(name, _)| name.as_str())
+            ),
+        )
     }
 
     /// The configuration as a file that has the same effect.
@@ -304,7 +331,9 @@ impl DomainConfig {
 }
 
 fn default_domain() -> Result<Domain, ConfigError> {
-    "default".parse().map_err(|_| ConfigError::Invalid("the default domain".to_owned()))
+    "default"
+        .parse()
+        .map_err(|_| ConfigError::Invalid("the default domain".to_owned()))
 }
 
 fn parse<T: serde::de::DeserializeOwned>(origin: &str, text: &str) -> Result<T, ConfigError> {
@@ -315,7 +344,9 @@ fn parse<T: serde::de::DeserializeOwned>(origin: &str, text: &str) -> Result<T, 
 }
 
 fn apply_variable(table: &mut toml::Table, name: &str, value: &str) -> Result<(), ConfigError> {
-    let Some(rest) = name.strip_prefix(ENV_PREFIX) else { return Ok(()) };
+    let Some(rest) = name.strip_prefix(ENV_PREFIX) else {
+        return Ok(());
+    };
     let Some((section, key)) = rest.split_once("__") else {
         return Err(ConfigError::Invalid(format!(
             "the variable {name} should read KILN__SECTION__KEY"
@@ -325,7 +356,9 @@ fn apply_variable(table: &mut toml::Table, name: &str, value: &str) -> Result<()
         .entry(section.to_ascii_lowercase())
         .or_insert_with(|| toml::Value::Table(toml::Table::new()));
     let Some(section) = section.as_table_mut() else {
-        return Err(ConfigError::Invalid(format!("the variable {name} names no section")));
+        return Err(ConfigError::Invalid(format!(
+            "the variable {name} names no section"
+        )));
     };
     // Numbers, booleans and lists as TOML writes them; everything else is text.
     let parsed = format!("value = {value}").parse::<toml::Table>().ok();
@@ -347,7 +380,9 @@ mod domain_text {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Domain, D::Error> {
-        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(from)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -358,9 +393,14 @@ mod tests {
     fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("kiln.toml");
-        #[expect(clippy::disallowed_methods, reason = "a test's input need not be durable")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test's input need not be durable"
+        )]
         std::fs::write(&file, text).unwrap();
-        let pairs = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let pairs = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Config::load(Some(&file), pairs).and_then(|config| config.validate().map(|()| config))
     }
 
@@ -398,14 +438,29 @@ mod tests {
     fn mistakes_are_refused_and_named() {
         let check = |text: &str, environment: &[(&str, &str)], part: &str| {
             let error = anyhow::Error::from(load(text, environment).unwrap_err());
-            assert!(format!("{error:#}").contains(part), "{error:#} does not name {part}");
+            assert!(
+                format!("{error:#}").contains(part),
+                "{error:#} does not name {part}"
+            );
         };
         check("[node]\nlistne = 1", &[], "listne");
         check("[limits]\nbrick_bytes_max = 10000063", &[], "10000064");
-        check("[limits]\nbody_bytes_in_flight_max = 1", &[], "body_bytes_in_flight_max");
-        check("[node]\nlisten = \"0.0.0.0:80\"", &[], "plaintext_beyond_loopback");
+        check(
+            "[limits]\nbody_bytes_in_flight_max = 1",
+            &[],
+            "body_bytes_in_flight_max",
+        );
+        check(
+            "[node]\nlisten = \"0.0.0.0:80\"",
+            &[],
+            "plaintext_beyond_loopback",
+        );
         check("[[domain]]\nname = \"..\"", &[], "domain");
-        check("[[domain]]\nname = \"a\"\n[[domain]]\nname = \"a\"", &[], "twice");
+        check(
+            "[[domain]]\nname = \"a\"\n[[domain]]\nname = \"a\"",
+            &[],
+            "twice",
+        );
         check("", &[("KILN__NODE", "1")], "KILN__SECTION__KEY");
         check("", &[("KILN__NODE__LISTNE", "1")], "listne");
     }

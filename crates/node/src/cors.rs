@@ -20,7 +20,7 @@ const PREFLIGHT_MAX_AGE_S: &str = "3600";
 
 /// Which origins may read answers.
 #[derive(Clone, Debug)]
-pub struct Cors {
+pub(crate) struct Cors {
     /// Empty: any origin, without credentials.
     origins: Vec<String>,
 }
@@ -38,7 +38,9 @@ pub(crate) enum Surface {
 
 impl Surface {
     pub(crate) fn of(path: &str) -> Self {
-        let first = path.strip_prefix('/').and_then(|rest| rest.split('/').next());
+        let first = path
+            .strip_prefix('/')
+            .and_then(|rest| rest.split('/').next());
         match first {
             Some("bricking" | "bdns") => Self::Storage,
             _ => Self::Other,
@@ -49,7 +51,7 @@ impl Surface {
 impl Cors {
     /// `origins` as they appear in an `Origin` header; none means any.
     #[must_use]
-    pub fn new(origins: Vec<String>) -> Self {
+    pub(crate) fn new(origins: Vec<String>) -> Self {
         Self { origins }
     }
 
@@ -73,7 +75,9 @@ impl Cors {
         if !self.origins.is_empty() {
             answer.append(header::VARY, HeaderValue::from_static("Origin"));
             let listed = |origin: &&HeaderValue| {
-                self.origins.iter().any(|listed| listed.as_bytes() == origin.as_bytes())
+                self.origins
+                    .iter()
+                    .any(|listed| listed.as_bytes() == origin.as_bytes())
             };
             if let Some(origin) = origin.filter(listed) {
                 answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
@@ -115,7 +119,11 @@ mod tests {
         for surface in [Surface::Storage, Surface::Other, Surface::Preflight] {
             let answer = answer(&[], surface, &request);
             assert!(!answer.contains_key(header::ACCESS_CONTROL_ALLOW_CREDENTIALS));
-            let wanted = if surface == Surface::Storage { "*" } else { "http://wallet.example" };
+            let wanted = if surface == Surface::Storage {
+                "*"
+            } else {
+                "http://wallet.example"
+            };
             assert_eq!(answer[header::ACCESS_CONTROL_ALLOW_ORIGIN], wanted);
         }
     }
@@ -123,10 +131,21 @@ mod tests {
     #[test]
     fn a_list_of_origins_admits_only_those_and_with_credentials() {
         let listed = ["https://wallet.example"];
-        let good = answer(&listed, Surface::Other, &[("origin", "https://wallet.example")]);
-        assert_eq!(good[header::ACCESS_CONTROL_ALLOW_ORIGIN], "https://wallet.example");
+        let good = answer(
+            &listed,
+            Surface::Other,
+            &[("origin", "https://wallet.example")],
+        );
+        assert_eq!(
+            good[header::ACCESS_CONTROL_ALLOW_ORIGIN],
+            "https://wallet.example"
+        );
         assert_eq!(good[header::ACCESS_CONTROL_ALLOW_CREDENTIALS], "true");
-        let foreign = answer(&listed, Surface::Storage, &[("origin", "https://other.example")]);
+        let foreign = answer(
+            &listed,
+            Surface::Storage,
+            &[("origin", "https://other.example")],
+        );
         assert!(!foreign.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
         assert!(!foreign.contains_key(header::ACCESS_CONTROL_ALLOW_CREDENTIALS));
     }

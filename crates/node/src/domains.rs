@@ -40,7 +40,11 @@ impl DomainTable {
     #[must_use]
     pub fn from_config(configured: &[DomainConfig]) -> Self {
         let own = |urls: &[String]| {
-            if urls.is_empty() { json!([ORIGIN]) } else { json!(urls) }
+            if urls.is_empty() {
+                json!([ORIGIN])
+            } else {
+                json!(urls)
+            }
         };
         let mut bdns = serde_json::Map::new();
         for domain in configured {
@@ -52,8 +56,10 @@ impl DomainTable {
             });
             bdns.insert(domain.name.to_string(), entry);
         }
-        let domains =
-            configured.iter().map(|domain| (domain.name.clone(), Anchoring::Embedded)).collect();
+        let domains = configured
+            .iter()
+            .map(|domain| (domain.name.clone(), Anchoring::Embedded))
+            .collect();
         Self::new(domains, Bytes::from(Value::Object(bdns).to_string()))
     }
 
@@ -89,7 +95,10 @@ impl Domains {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<(Domain, Anchoring)> {
         let table = self.table();
-        table.domains.get_key_value(name).map(|(domain, anchoring)| (domain.clone(), *anchoring))
+        table
+            .domains
+            .get_key_value(name)
+            .map(|(domain, anchoring)| (domain.clone(), *anchoring))
     }
 
     /// The body of `/bdns`.

@@ -23,7 +23,12 @@ impl ApiError {
     /// An error with the text that the client reads: what is wrong and what to do.
     #[must_use]
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), retry_after_s: None, cause: None }
+        Self {
+            status,
+            message: message.into(),
+            retry_after_s: None,
+            cause: None,
+        }
     }
 
     /// 400 with a reason.
@@ -72,7 +77,9 @@ impl IntoResponse for ApiError {
         }
         let mut response = message(self.status, &self.message);
         if let Some(seconds) = self.retry_after_s {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

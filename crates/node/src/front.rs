@@ -25,7 +25,7 @@ use crate::rate::RateLimiter;
 pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// Everything in front of the services.
-pub struct Front {
+pub(crate) struct Front {
     /// Which origins may read answers.
     pub cors: Cors,
     /// What the listener refuses.
@@ -44,7 +44,11 @@ pub struct Front {
 
 impl Front {
     /// Answers one request.
-    pub async fn answer(self: Arc<Self>, peer: SocketAddr, request: Request<Body>) -> Response {
+    pub(crate) async fn answer(
+        self: Arc<Self>,
+        peer: SocketAddr,
+        request: Request<Body>,
+    ) -> Response {
         let (version, method) = (request.version(), request.method().clone());
         if !is_standard(&method) {
             return closing(empty(StatusCode::BAD_REQUEST));
@@ -69,44 +73,49 @@ impl Front {
         }
         if request.method() == Method::OPTIONS {
             let mut answer = empty(StatusCode::OK);
-            self.cors.apply(Surface::Preflight, &headers, answer.headers_mut());
+            self.cors
+                .apply(Surface::Preflight, &headers, answer.headers_mut());
             return answer;
         }
         let writes = !matches!(*request.method(), Method::GET | Method::HEAD);
         if writes && self.read_only.load(Ordering::Relaxed) {
             crate::body::discard(request.into_body()).await;
             let mut answer = raw(StatusCode::METHOD_NOT_ALLOWED, "read only mode is active");
-            self.cors.apply(Surface::Other, &headers, answer.headers_mut());
+            self.cors
+                .apply(Surface::Other, &headers, answer.headers_mut());
             return answer;
         }
-        let remaining = self.rate.as_ref().map(|rate| rate.take(peer.ip(), Instant::now()));
+        let remaining = self
+            .rate
+            .as_ref()
+            .map(|rate| rate.take(peer.ip(), Instant::now()));
         let mut answer = match remaining {
             Some(None) => empty(StatusCode::TOO_MANY_REQUESTS),
             _ => self.route(&path, remaining.flatten(), request).await,
         };
-        self.cors.apply(Surface::of(&path), &headers, answer.headers_mut());
+        self.cors
+            .apply(Surface::of(&path), &headers, answer.headers_mut());
         if let (Some(rate), Some(remaining)) = (&self.rate, remaining) {
             let headers = answer.headers_mut();
             headers.insert("x-ratelimit-limit", HeaderValue::from(rate.burst()));
-            headers.insert("x-ratelimit-remaining", HeaderValue::from(remaining.unwrap_or(0)));
+            headers.insert(
+                "x-ratelimit-remaining",
+                HeaderValue::from(remaining.unwrap_or(0)),
+            );
         }
         answer
     }
 
-    async fn route(
-        &self,
-        path: &str,
-        remaining: Option<u32>,
-        request: Request<Body>,
-    ) -> Response {
+    async fn route(&self, path: &str, remaining: Option<u32>, request: Request<Body>) -> Response {
         match (request.method(), path.strip_suffix('/').unwrap_or(path)) {
             // A folder of the reference's static file server; it has no page here either.
             (&Method::GET, "") if path == "/" => empty(StatusCode::FORBIDDEN),
             (&Method::GET | &Method::HEAD, "/livez") => raw(StatusCode::OK, "ok"),
             (&Method::GET | &Method::HEAD, "/readyz") => self.readiness(),
-            (&Method::GET | &Method::HEAD, "/version") => {
-                typed_json(StatusCode::OK, &json!({ "name": "kiln", "version": VERSION }))
-            }
+            (&Method::GET | &Method::HEAD, "/version") => typed_json(
+                StatusCode::OK,
+                &json!({ "name": "kiln", "version": VERSION }),
+            ),
             (&Method::GET, "/ready-probe") => match (&self.rate, remaining) {
                 (Some(rate), Some(remaining)) => typed_json(
                     StatusCode::OK,
@@ -128,11 +137,21 @@ impl Front {
         for (name, check) in &self.parts {
             let state = check();
             ready &= state.is_ok();
-            parts.insert((*name).to_owned(), json!(state.err().unwrap_or_else(|| "ok".to_owned())));
+            parts.insert(
+                (*name).to_owned(),
+                json!(state.err().unwrap_or_else(|| "ok".to_owned())),
+            );
         }
-        let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let status = if ready {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
         let read_only = self.read_only.load(Ordering::Relaxed);
-        typed_json(status, &json!({ "ready": ready, "readOnly": read_only, "parts": parts }))
+        typed_json(
+            status,
+            &json!({ "ready": ready, "readOnly": read_only, "parts": parts }),
+        )
     }
 }
 
@@ -166,10 +185,16 @@ fn asks_to_close<B>(request: &Request<B>) -> bool {
     let connection = request.headers().get(header::CONNECTION);
     connection
         .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case("close")))
+        .is_some_and(|value| {
+            value
+                .split(',')
+                .any(|part| part.trim().eq_ignore_ascii_case("close"))
+        })
 }
 
 fn closing(mut answer: Response) -> Response {
-    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
     answer
 }

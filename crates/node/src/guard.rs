@@ -11,12 +11,17 @@ use http::{HeaderMap, StatusCode, Uri, Version, header};
 
 use crate::ApiError;
 
-const FORWARDING_HEADERS: [&str; 5] =
-    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+const FORWARDING_HEADERS: [&str; 5] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+];
 
 /// Who may be meant by a request's `Host`.
 #[derive(Clone, Debug)]
-pub struct Guard {
+pub(crate) struct Guard {
     listen: IpAddr,
     hosts: Vec<String>,
 }
@@ -24,7 +29,7 @@ pub struct Guard {
 impl Guard {
     /// For a listener on `listen`; `hosts` are further names under which the node is known.
     #[must_use]
-    pub fn new(listen: IpAddr, hosts: Vec<String>) -> Self {
+    pub(crate) fn new(listen: IpAddr, hosts: Vec<String>) -> Self {
         Self { listen, hosts }
     }
 
@@ -35,18 +40,27 @@ impl Guard {
         uri: &Uri,
         headers: &HeaderMap,
     ) -> Result<(), ApiError> {
-        if let Some(name) = FORWARDING_HEADERS.iter().find(|name| headers.contains_key(**name)) {
+        if let Some(name) = FORWARDING_HEADERS
+            .iter()
+            .find(|name| headers.contains_key(**name))
+        {
             return Err(ApiError::new(
                 StatusCode::FORBIDDEN,
                 format!("this listener has no authentication and refuses the header {name}"),
             ));
         }
-        let named = headers.get(header::HOST).map(|host| host.to_str().unwrap_or("?"));
+        let named = headers
+            .get(header::HOST)
+            .map(|host| host.to_str().unwrap_or("?"));
         if named.is_none() && version == Version::HTTP_11 {
             return Err(ApiError::bad_request("the Host header is missing"));
         }
         let authority = uri.authority().map(http::uri::Authority::as_str);
-        match named.into_iter().chain(authority).find(|host| !self.is_own(host)) {
+        match named
+            .into_iter()
+            .chain(authority)
+            .find(|host| !self.is_own(host))
+        {
             None => Ok(()),
             Some(_) => Err(ApiError::new(
                 StatusCode::FORBIDDEN,
@@ -70,7 +84,11 @@ impl Guard {
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            if name.contains(':') && !name.ends_with(']') { host } else { name }
+            if name.contains(':') && !name.ends_with(']') {
+                host
+            } else {
+                name
+            }
         }
         _ => host,
     }
@@ -90,11 +108,24 @@ mod tests {
 
     #[test]
     fn own_names_are_admitted_and_foreign_ones_are_not() {
-        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.9.9.9", "[::1]:8080", "::1"] {
+        for host in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:1",
+            "127.9.9.9",
+            "[::1]:8080",
+            "::1",
+        ] {
             check("127.0.0.1", host, true);
         }
         check("127.0.0.1", "node.example:8080", true);
-        for host in ["evil.example", "localhost.evil.example", "192.0.2.1", "", "127.0.0.1.evil"] {
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "192.0.2.1",
+            "",
+            "127.0.0.1.evil",
+        ] {
             check("127.0.0.1", host, false);
         }
         check("0.0.0.0", "192.0.2.1:8080", true);
@@ -109,7 +140,11 @@ mod tests {
         let target = Uri::from_static("http://evil.example/bdns");
         assert!(guard.admit(Version::HTTP_11, &target, &headers).is_err());
         headers.insert("x-forwarded-for", "192.0.2.1".parse().unwrap());
-        assert!(guard.admit(Version::HTTP_11, &Uri::from_static("/"), &headers).is_err());
+        assert!(
+            guard
+                .admit(Version::HTTP_11, &Uri::from_static("/"), &headers)
+                .is_err()
+        );
     }
 
     #[test]

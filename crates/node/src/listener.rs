@@ -34,7 +34,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// When the listener itself fails for good; a failed connection is not an error of the node.
-pub async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     front: Arc<Front>,
     limits: LimitsConfig,
@@ -78,7 +78,10 @@ pub async fn serve(
     drop(listener);
     ending.send_replace(true);
     let all = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(Duration::from_millis(limits.stop_ms_max), all).await.is_err() {
+    if tokio::time::timeout(Duration::from_millis(limits.stop_ms_max), all)
+        .await
+        .is_err()
+    {
         tracing::warn!("requests were still in flight at the end of the time to stop");
     }
     Ok(())
@@ -146,7 +149,12 @@ struct StallGuard {
 
 impl StallGuard {
     fn new(stream: TcpStream, patience: Duration, budget: BodyBudget) -> Self {
-        Self { stream, patience, budget, waiting: None }
+        Self {
+            stream,
+            patience,
+            budget,
+            waiting: None,
+        }
     }
 
     /// Passes on what a write said, and keeps time while it waits.
@@ -207,17 +215,11 @@ impl AsyncWrite for StallGuard {
         self.stream.is_write_vectored()
     }
 
-    fn poll_flush(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
-    fn poll_shutdown(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

@@ -10,7 +10,9 @@ pub fn start_logging(format: LogFormat, filter: Option<&str>) {
     let filter = filter
         .and_then(|text| EnvFilter::try_new(text).ok())
         .unwrap_or_else(|| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Human => lines.with_target(false).with_ansi(false).try_init(),
         LogFormat::Json => lines.json().try_init(),

@@ -68,7 +68,14 @@ impl Setup {
         let limits = self.config.limits.clone();
         let (front, locks) = self.front(address, parts);
         announce(&format!("listening on http://{address}"))?;
-        listener::serve(listener, Arc::new(front), limits, self.budget, stop_signal()?).await?;
+        listener::serve(
+            listener,
+            Arc::new(front),
+            limits,
+            self.budget,
+            stop_signal()?,
+        )
+        .await?;
         drop(locks);
         tracing::info!("stopped");
         Ok(())
@@ -87,7 +94,9 @@ impl Setup {
         let front = Front {
             cors: Cors::new(config.cors.origins.clone()),
             guard: Guard::new(address.ip(), config.node.hosts.clone()),
-            rate: rate.enabled.then(|| RateLimiter::new(rate.burst, rate.refill_per_second)),
+            rate: rate
+                .enabled
+                .then(|| RateLimiter::new(rate.burst, rate.refill_per_second)),
             read_only: read_only::watch(config.node.read_only, self.read_only_files.clone()),
             parts: readiness,
             routes: routes.layer(CatchPanicLayer::custom(answer_panic)),
@@ -111,9 +120,12 @@ fn answer_panic(panic: Box<dyn std::any::Any + Send>) -> axum::response::Respons
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no text")
         .to_owned();
-    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "the node failed on this request")
-        .because(anyhow::anyhow!("a handler panicked: {text}"))
-        .into_response()
+    ApiError::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "the node failed on this request",
+    )
+    .because(anyhow::anyhow!("a handler panicked: {text}"))
+    .into_response()
 }
 
 /// The one line on stdout, which scripts wait for.
@@ -176,8 +188,13 @@ pub fn lock_store(data: &Path, store: &str) -> anyhow::Result<File> {
 /// Milliseconds since the epoch. Recorded for operators; nothing is ordered by it.
 #[must_use]
 pub fn clock_ms() -> u64 {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the clock"
+    )]
     let now = SystemTime::now();
     now.duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+        .map_or(0, |elapsed| {
+            u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+        })
 }

@@ -15,7 +15,7 @@ const ADDRESSES_MAX: usize = 65_536;
 
 /// The buckets of all addresses.
 #[derive(Debug)]
-pub struct RateLimiter {
+pub(crate) struct RateLimiter {
     burst: u32,
     refill_per_second: u32,
     buckets: Mutex<HashMap<IpAddr, Bucket>>,
@@ -30,18 +30,22 @@ struct Bucket {
 impl RateLimiter {
     /// `burst` requests at once, `refill_per_second` in the long run, for each address.
     #[must_use]
-    pub fn new(burst: u32, refill_per_second: u32) -> Self {
-        Self { burst, refill_per_second, buckets: Mutex::default() }
+    pub(crate) fn new(burst: u32, refill_per_second: u32) -> Self {
+        Self {
+            burst,
+            refill_per_second,
+            buckets: Mutex::default(),
+        }
     }
 
     /// Requests that an address may make at once.
     #[must_use]
-    pub fn burst(&self) -> u32 {
+    pub(crate) fn burst(&self) -> u32 {
         self.burst
     }
 
     /// Takes one token; gives what is left, or `None` when there was none.
-    pub fn take(&self, address: IpAddr, now: Instant) -> Option<u32> {
+    pub(crate) fn take(&self, address: IpAddr, now: Instant) -> Option<u32> {
         if address.is_loopback() {
             return Some(self.burst);
         }
@@ -50,7 +54,10 @@ impl RateLimiter {
             self.forget(&mut buckets, now);
         }
         let full = f64::from(self.burst);
-        let bucket = buckets.entry(address).or_insert(Bucket { tokens: full, seen: now });
+        let bucket = buckets.entry(address).or_insert(Bucket {
+            tokens: full,
+            seen: now,
+        });
         bucket.tokens = self.refilled(bucket, now);
         bucket.seen = now;
         if bucket.tokens < 1.0 {
@@ -93,9 +100,15 @@ mod tests {
     fn a_bucket_empties_and_refills() {
         let limiter = RateLimiter::new(3, 2);
         let start = Instant::now();
-        assert_eq!([(); 4].map(|()| limiter.take(FAR, start)), [Some(2), Some(1), Some(0), None]);
+        assert_eq!(
+            [(); 4].map(|()| limiter.take(FAR, start)),
+            [Some(2), Some(1), Some(0), None]
+        );
         let later = start + Duration::from_secs(1);
-        assert_eq!([(); 3].map(|()| limiter.take(FAR, later)), [Some(1), Some(0), None]);
+        assert_eq!(
+            [(); 3].map(|()| limiter.take(FAR, later)),
+            [Some(1), Some(0), None]
+        );
     }
 
     #[test]
@@ -103,7 +116,10 @@ mod tests {
         let limiter = RateLimiter::new(1, 1);
         let now = Instant::now();
         let near = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        assert_eq!([(); 2].map(|()| limiter.take(near, now)), [Some(1), Some(1)]);
+        assert_eq!(
+            [(); 2].map(|()| limiter.take(near, now)),
+            [Some(1), Some(1)]
+        );
         assert_eq!(limiter.take(FAR, now), Some(0));
         assert_eq!(limiter.take("192.0.2.2".parse().unwrap(), now), Some(0));
     }

@@ -15,11 +15,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 ///
 /// Must be called within a runtime; the watcher ends when the flag has no other holder.
 #[must_use]
-pub fn watch(always: bool, files: Vec<PathBuf>) -> Arc<AtomicBool> {
-    let now = {
-        let files = files.clone();
-        move || always || files.iter().any(|file| file.exists())
-    };
+pub(crate) fn watch(always: bool, files: Vec<PathBuf>) -> Arc<AtomicBool> {
+    let now = move || always || files.iter().any(|file| file.exists());
     let flag = Arc::new(AtomicBool::new(now()));
     let weak = Arc::downgrade(&flag);
     tokio::spawn(async move {

@@ -57,7 +57,10 @@ impl Setup {
     ) -> anyhow::Result<Option<Self>> {
         let environment: Vec<_> = environment.into_iter().collect();
         let variable = |name: &str| {
-            environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+            environment
+                .iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.as_str())
         };
         let mut config = Config::load(args.config.as_deref(), environment.iter().cloned())?;
         // The reference's switch, so that an operator's scripts keep working.
@@ -70,7 +73,10 @@ impl Setup {
         if let (Some(apihub), Some(root)) = (&apihub, &args.apihub_root) {
             let settings = apihub.settings(&mut warn)?;
             if config.node.listen == NodeConfig::default().listen {
-                config.node.listen.set_port(settings.port.unwrap_or(config.node.listen.port()));
+                config
+                    .node
+                    .listen
+                    .set_port(settings.port.unwrap_or(config.node.listen.port()));
             }
             if config.node.data == NodeConfig::default().data {
                 config.node.data = root.join("kiln-data");
@@ -87,12 +93,16 @@ impl Setup {
         }
         config.validate()?;
         if args.check_config {
-            warnings.iter().for_each(|line| eprintln!("warning: {line}"));
+            for line in &warnings {
+                eprintln!("warning: {line}");
+            }
             print(&config)?;
             return Ok(None);
         }
         start_logging(config.node.log_format, variable("KILN_LOG"));
-        warnings.iter().for_each(|line| tracing::warn!("{line}"));
+        for line in &warnings {
+            tracing::warn!("{line}");
+        }
         read_only_files.push(config.node.data.join("readonly"));
         let table = table.unwrap_or_else(|| DomainTable::from_config(&config.domains));
         Ok(Some(Self {
@@ -110,7 +120,9 @@ impl Setup {
     /// # Errors
     /// When the folder cannot be read.
     pub fn watch_apihub(&self) -> anyhow::Result<()> {
-        let Some(apihub) = self.apihub.clone() else { return Ok(()) };
+        let Some(apihub) = self.apihub.clone() else {
+            return Ok(());
+        };
         let unserved = apihub.unserved()?;
         tracing::warn!(
             bricks = unserved.bricks,
@@ -127,7 +139,9 @@ impl Setup {
 
 fn print(config: &Config) -> anyhow::Result<()> {
     use std::io::Write;
-    let text = config.to_toml().context("the configuration cannot be printed")?;
+    let text = config
+        .to_toml()
+        .context("the configuration cannot be printed")?;
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(())
 }

@@ -1,0 +1,35 @@
+# Everything starts here; `make help` lists it. Each command installs what is missing first.
+
+IN_ENV := .ci/in-env
+# Where `make run` keeps its data and listens.
+DATA ?= kiln-data
+LISTEN ?= 127.0.0.1:8080
+# Rounds of the long forms.
+KILL_ROUNDS ?= 500
+ONE_WINNER_ROUNDS ?= 2000
+FLIPS ?= 1000
+
+.PHONY: help run test verify check interop
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: ## Build and start a node on loopback, data in ./kiln-data
+	$(IN_ENV) cargo build --locked -p kiln
+	$(IN_ENV) cargo run --locked --quiet -p kiln -- serve --data $(DATA) --listen $(LISTEN)
+
+test: ## Run every test (less than 12 minutes once built)
+	$(IN_ENV) cargo test --locked --workspace
+
+verify: ## Run the long forms of the fault tests; each prints its figure
+	KILN_KILL_ROUNDS=$(KILL_ROUNDS) $(IN_ENV) cargo test --locked -p conformance-tests --test kill -- --nocapture
+	KILN_ONE_WINNER_ROUNDS=$(ONE_WINNER_ROUNDS) $(IN_ENV) cargo test --locked -p conformance-tests --test one_winner -- --nocapture
+	KILN_FLIPS=$(FLIPS) $(IN_ENV) cargo test --locked -p conformance-tests --test disk -- --nocapture
+
+check: ## Check format, lints and documentation
+	$(IN_ENV) cargo fmt --all --check
+	$(IN_ENV) cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(IN_ENV) cargo doc --locked --workspace --no-deps --quiet
+
+interop: ## Drive the unmodified OpenDSU SDK (OPENDSU_SDK names its checkout)
+	$(IN_ENV) cargo test --locked -p conformance-tests --test interop -- --nocapture
