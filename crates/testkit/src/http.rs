@@ -8,6 +8,7 @@ mod connection;
 mod reply;
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use connection::Connection;
@@ -62,6 +63,12 @@ impl Request {
         }
     }
 
+    /// A request with the `Host` header of the server at `address`.
+    #[must_use]
+    pub fn to(address: SocketAddr, method: &str, target: &str) -> Self {
+        Self::new(method, target).header("Host", &address.to_string())
+    }
+
     /// Adds one header line.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -83,6 +90,18 @@ impl Request {
             name.eq_ignore_ascii_case("expect") && value.eq_ignore_ascii_case("100-continue")
         })
     }
+}
+
+/// Longest wait for an answer. A healthy server takes milliseconds; one that
+/// has not answered by then will not.
+pub const ANSWER_WAIT: Duration = Duration::from_secs(20);
+
+/// Sends one request on a connection of its own.
+///
+/// # Errors
+/// As [`Connection::open`] and [`Connection::send`], after [`ANSWER_WAIT`].
+pub fn ask(address: SocketAddr, request: &Request) -> Result<Reply, HttpError> {
+    Connection::open(address, ANSWER_WAIT)?.send(request)
 }
 
 /// Why there is no reply.

@@ -1,7 +1,7 @@
 //! One TCP connection, on which requests follow one another.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::reply::{Framing, Head, Reply};
@@ -68,12 +68,12 @@ impl Connection {
         let mut early = None;
         if request.expects_continue() && request.body != Body::None {
             let until = deadline.min(Instant::now() + CONTINUE_WAIT);
-            early = self.await_continue(request, until, &mut interim)?;
+            early = self.await_continue(&request.method, until, &mut interim)?;
         }
         let sent_all = early.is_none() && self.send_body(&request.body)?;
         let head = match early {
             Some(head) => head,
-            None => self.read_final_head(request, deadline, &mut interim)?,
+            None => self.read_final_head(&request.method, deadline, &mut interim)?,
         };
         let body = self.read_body(head.framing, deadline)?;
         self.usable = sent_all && !head.closes;
@@ -86,14 +86,86 @@ impl Connection {
         })
     }
 
+    /// Sends bytes just as they are, for what a [`Request`] cannot say. The
+    /// replies to them are read with [`Self::read_reply`].
+    ///
+    /// # Errors
+    /// [`HttpError::Closed`] when the server takes no more bytes.
+    pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
+        self.stream.set_write_timeout(Some(self.limit))?;
+        match self.stream.write_all(bytes) {
+            Err(error) if is_closed(&error) => Err(HttpError::Closed),
+            Err(error) if is_timeout(&error) => Err(HttpError::NoAnswer(self.limit)),
+            other => Ok(other?),
+        }
+    }
+
+    /// Ends the sending side; the server can still reply.
+    ///
+    /// # Errors
+    /// [`HttpError::Io`] when the connection is gone.
+    pub fn end_sending(&mut self) -> Result<(), HttpError> {
+        Ok(self.stream.shutdown(Shutdown::Write)?)
+    }
+
+    /// Reads the next reply, which answers a request with this method.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn read_reply(&mut self, method: &str) -> Result<Reply, HttpError> {
+        let deadline = Instant::now() + self.limit;
+        let mut interim = Vec::new();
+        let head = self.read_final_head(method, deadline, &mut interim)?;
+        let body = self.read_body(head.framing, deadline)?;
+        self.usable &= !head.closes;
+        Ok(Reply {
+            status: head.status,
+            headers: head.headers,
+            body,
+            interim,
+            closes: head.closes,
+        })
+    }
+
+    /// Reads one interim reply (1xx) and gives its code.
+    ///
+    /// # Errors
+    /// [`HttpError::Malformed`] when a final reply comes instead; the others as
+    /// [`Self::send`].
+    pub fn read_interim(&mut self) -> Result<u16, HttpError> {
+        let head = self.read_head("", Instant::now() + self.limit)?;
+        if head.is_interim() {
+            return Ok(head.status);
+        }
+        let text = format!("a final reply with code {}", head.status);
+        Err(HttpError::Malformed(text))
+    }
+
+    /// Waits until the server closes; gives what came before and was not read.
+    ///
+    /// # Errors
+    /// [`HttpError::NoAnswer`] when it stays open for the limit.
+    pub fn wait_for_close(&mut self) -> Result<Vec<u8>, HttpError> {
+        let deadline = Instant::now() + self.limit;
+        loop {
+            match self.receive(deadline) {
+                Ok(true) => {}
+                Ok(false) | Err(HttpError::Closed) => {
+                    return Ok(std::mem::take(&mut self.received));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Waits for `100 Continue`; a final head that comes instead is given back.
     fn await_continue(
         &mut self,
-        request: &Request,
+        method: &str,
         until: Instant,
         interim: &mut Vec<u16>,
     ) -> Result<Option<Head>, HttpError> {
-        match self.read_head(request, until) {
+        match self.read_head(method, until) {
             Ok(head) if head.is_interim() => {
                 interim.push(head.status);
                 Ok(None)
@@ -146,12 +218,12 @@ impl Connection {
 
     fn read_final_head(
         &mut self,
-        request: &Request,
+        method: &str,
         deadline: Instant,
         interim: &mut Vec<u16>,
     ) -> Result<Head, HttpError> {
         loop {
-            let head = self.read_head(request, deadline)?;
+            let head = self.read_head(method, deadline)?;
             if !head.is_interim() {
                 return Ok(head);
             }
@@ -159,9 +231,9 @@ impl Connection {
         }
     }
 
-    fn read_head(&mut self, request: &Request, deadline: Instant) -> Result<Head, HttpError> {
+    fn read_head(&mut self, method: &str, deadline: Instant) -> Result<Head, HttpError> {
         loop {
-            if let Some(head) = Head::parse(&self.received, &request.method)? {
+            if let Some(head) = Head::parse(&self.received, method)? {
                 self.received.drain(..head.length);
                 return Ok(head);
             }
