@@ -71,6 +71,7 @@ pub(crate) struct Material {
     bricks: BTreeMap<String, PathBuf>,
     histories: BTreeMap<(String, String), Vec<String>>,
     documents: BTreeMap<String, Vec<u8>>,
+    lengths: BTreeMap<String, usize>,
 }
 
 impl Material {
@@ -83,17 +84,15 @@ impl Material {
             bricks: BTreeMap::new(),
             histories: BTreeMap::new(),
             documents: BTreeMap::new(),
+            lengths: BTreeMap::new(),
         };
         material.domains.insert("default".to_owned());
         for scenario in scenarios {
             let found = !scenario.anchors.is_empty();
             ensure!(found, "scenario {} has no anchor", scenario.name);
             material.bricks.extend(scenario.bricks);
-            for (key, values) in scenario.anchors {
-                let known = material.histories.entry(key).or_default();
-                if values.len() > known.len() {
-                    *known = values;
-                }
+            for ((domain, id), values) in scenario.anchors {
+                material.learn_versions(&domain, &id, values);
             }
         }
         let read = |file: &str| {
@@ -132,22 +131,57 @@ impl Material {
                 continue;
             };
             let calls: Vec<RecordedCall> = serde_json::from_value(Value::Array(calls.clone()))?;
-            let named = calls
-                .iter()
-                .filter_map(|it| match *it.segments().as_slice() {
-                    ["bricking" | "anchor", domain, ..] => Some(domain.to_owned()),
-                    _ => None,
-                });
-            self.domains.extend(named.collect::<Vec<_>>());
+            self.learn(&calls);
             self.sequences.push(Sequence { name, calls });
         }
         Ok(())
+    }
+
+    /// Takes from calls what they show beyond their order: domains, lengths of
+    /// bricks and versions of anchors.
+    fn learn(&mut self, calls: &[RecordedCall]) {
+        for call in calls {
+            let segments = call.segments();
+            if let ["bricking" | "anchor", domain, ..] = *segments.as_slice() {
+                self.domains.insert(domain.to_owned());
+            }
+            match *segments.as_slice() {
+                ["bricking", _, "put-brick"] => {
+                    let name = call.message().unwrap_or_default();
+                    self.lengths.insert(name, call.req_len);
+                }
+                ["bricking", _, "get-brick", name] if call.status == 200 => {
+                    self.lengths.insert(name.to_owned(), call.res_len);
+                }
+                ["anchor", domain, "create-anchor", id, value] if call.status == 201 => {
+                    self.learn_versions(domain, id, vec![value.to_owned()]);
+                }
+                ["anchor", domain, "get-all-versions", id] if call.status == 200 => {
+                    let listed = serde_json::from_str(call.res_body.as_deref().unwrap_or("[]"));
+                    self.learn_versions(domain, id, listed.unwrap_or_default());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn learn_versions(&mut self, domain: &str, id: &str, values: Vec<String>) {
+        let key = (domain.to_owned(), id.to_owned());
+        let known = self.histories.entry(key).or_default();
+        if values.len() > known.len() {
+            *known = values;
+        }
     }
 
     /// The bytes of a brick, where they were kept.
     pub(crate) fn brick(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let file = self.bricks.get(name);
         Ok(file.map(std::fs::read).transpose()?)
+    }
+
+    /// The length of a brick that some call shows; 100 when none does.
+    pub(crate) fn brick_length(&self, name: &str) -> usize {
+        self.lengths.get(name).copied().unwrap_or(100)
     }
 
     /// All recorded versions of an anchor, oldest first.

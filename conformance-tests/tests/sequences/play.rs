@@ -9,10 +9,8 @@ use testkit::http::Reply;
 use crate::client::Client;
 use crate::material::{Material, RecordedCall, Sequence, brick_name, stand_in};
 use crate::node::TestNode;
+use crate::start::Start;
 use crate::write::Write;
-
-/// A length for bricks of which nothing but their presence was recorded.
-const UNKNOWN_BRICK_BYTES: usize = 100;
 
 /// A node, a client of it, and what the client stored.
 #[derive(Debug)]
@@ -61,8 +59,8 @@ impl<'a> Player<'a> {
     }
 
     /// Prepares the state, then makes each call and checks its answer.
-    pub(crate) fn play(&mut self, sequence: &Sequence) -> Result<()> {
-        self.prepare(&sequence.calls)?;
+    pub(crate) fn play(&mut self, sequence: &Sequence, start: &Start) -> Result<()> {
+        self.prepare(start)?;
         for (place, call) in sequence.calls.iter().enumerate() {
             let later = sequence.calls.get(place + 1..).unwrap_or_default();
             let what = || format!("call {place}, {} {}", call.method, call.target());
@@ -72,72 +70,38 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
-    /// Stores what the sequence reads before it writes it.
-    fn prepare(&mut self, calls: &[RecordedCall]) -> Result<()> {
-        let mut seen = BTreeSet::new();
-        for (place, call) in calls.iter().enumerate() {
-            let segments = call.segments();
-            let (Some(&domain), Some(&action)) = (segments.get(1), segments.get(2)) else {
-                continue;
-            };
-            let subject = match segments.get(3) {
-                Some(&subject) => subject.to_owned(),
-                None => call.message().unwrap_or_default(),
-            };
-            if !seen.insert((domain.to_owned(), subject.clone())) {
-                continue;
+    fn prepare(&mut self, start: &Start) -> Result<()> {
+        for key in &start.bricks {
+            if !self.bricks.contains_key(key) {
+                let bytes = self.brick_bytes(&key.1)?;
+                self.client.put_brick(&key.0, &brick_name(&bytes), &bytes)?;
+                self.bricks.insert(key.clone(), bytes);
+                self.prepared += 1;
             }
-            match (segments.first(), action) {
-                (Some(&"bricking"), "get-brick" | "brick-exists") if call.status == 200 => {
-                    let later = calls.get(place..).unwrap_or_default();
-                    let target = format!("/bricking/{domain}/get-brick/{subject}");
-                    let read = later.iter().find(|it| it.target() == target);
-                    let length = read.map_or(UNKNOWN_BRICK_BYTES, |it| it.res_len);
-                    self.prepare_brick((domain.to_owned(), subject), length)?;
-                }
-                (Some(&"anchor"), _) => self.prepare_anchor(domain, &subject, call)?,
-                _ => {}
+        }
+        for ((domain, id), due) in &start.versions {
+            let key = (domain.clone(), id.clone());
+            let held = self.anchors.entry(key).or_default();
+            ensure!(held.len() <= *due, "anchor {id} is ahead of the recording");
+            let history = self.material.history(domain, id);
+            for value in history.iter().take(*due).skip(held.len()) {
+                let write = Write::after(held.len());
+                let status = self.client.write(write, domain, id, value)?;
+                ensure!(status == 201, "{write:?} {id}: {status}");
+                held.push(value.clone());
+                self.prepared += 1;
             }
         }
         Ok(())
     }
 
-    fn prepare_brick(&mut self, key: (String, String), length: usize) -> Result<()> {
-        if self.bricks.contains_key(&key) {
-            return Ok(());
-        }
-        let bytes = self.brick_bytes(&key.1, length)?;
-        self.client.put_brick(&key.0, &brick_name(&bytes), &bytes)?;
-        self.bricks.insert(key, bytes);
-        self.prepared += 1;
-        Ok(())
-    }
-
-    /// The recorded bytes of a brick, or others of the same length.
-    fn brick_bytes(&mut self, name: &str, length: usize) -> Result<Vec<u8>> {
+    /// The recorded bytes of a brick, or others of the recorded length.
+    fn brick_bytes(&mut self, name: &str) -> Result<Vec<u8>> {
         if let Some(bytes) = self.material.brick(name)? {
             return Ok(bytes);
         }
         self.stood_in.insert(name.to_owned());
-        Ok(stand_in(name, length))
-    }
-
-    /// Writes the versions that the first call about an anchor met.
-    fn prepare_anchor(&mut self, domain: &str, id: &str, first: &RecordedCall) -> Result<()> {
-        let history = self.material.history(domain, id);
-        let due =
-            versions_met(history, first).with_context(|| format!("{} {id}", first.target()))?;
-        let key = (domain.to_owned(), id.to_owned());
-        let held = self.anchors.entry(key).or_default();
-        ensure!(held.len() <= due, "anchor {id} is ahead of the recording");
-        for value in history.iter().take(due).skip(held.len()) {
-            let write = Write::after(held.len());
-            let status = self.client.write(write, domain, id, value)?;
-            ensure!(status == 201, "{write:?} {id}: {status}");
-            held.push(value.clone());
-            self.prepared += 1;
-        }
-        Ok(())
+        Ok(stand_in(name, self.material.brick_length(name)))
     }
 
     fn make(&mut self, call: &RecordedCall, later: &[RecordedCall]) -> Result<()> {
@@ -170,7 +134,7 @@ impl<'a> Player<'a> {
 
     fn put(&mut self, call: &RecordedCall, domain: &str) -> Result<()> {
         let name = call.message().context("no brick name")?;
-        let bytes = self.brick_bytes(&name, call.req_len)?;
+        let bytes = self.brick_bytes(&name)?;
         ensure!(
             bytes.len() == call.req_len,
             "brick {name} has {} bytes",
@@ -247,33 +211,6 @@ impl<'a> Player<'a> {
             }
         }
         Ok(())
-    }
-}
-
-/// How many versions of an anchor there were when a call about it was answered.
-fn versions_met(history: &[String], call: &RecordedCall) -> Result<usize> {
-    let place = |value: &str| history.iter().position(|it| it == value);
-    if call.status == 404 {
-        return Ok(0);
-    }
-    match *call.segments().as_slice() {
-        ["anchor", _, "create-anchor", _, _] => Ok(0),
-        ["anchor", _, "append-to-anchor", _, value] => place(value).context("unknown value"),
-        ["anchor", _, "get-last-version", _] => {
-            let newest = call.message().context("no last version")?;
-            Ok(place(&newest).context("unknown value")? + 1)
-        }
-        ["anchor", _, "get-all-versions", _] => {
-            // Long lists were not kept, but their length was.
-            let count = (0..=history.len()).find(|&count| {
-                let listed = history.iter().take(count);
-                // Brackets, and for each value two quotes and a comma.
-                let text: usize = listed.map(|it| it.len() + 3).sum();
-                count > 0 && text + 1 == call.res_len
-            });
-            count.context("no number of versions makes the recorded length")
-        }
-        _ => anyhow::bail!("not about an anchor"),
     }
 }
 

@@ -35,19 +35,18 @@ use crate::vectors::folders;
 #[test]
 fn exchanges_are_answered_as_recorded_or_as_the_table_says() -> Result<()> {
     let table = Table::load()?;
+    let mut failures = Vec::new();
     for folder in folders("transcripts") {
         let exchanges = Exchange::load_all(&folder.path)?;
         let report = replay(&exchanges, &table, Locked::Send)?;
-        let mut failures = report.failures.clone();
+        let name = folder.path.display().to_string();
+        summarise(&name, &table, &report)?;
         if folder.checked_in {
             failures.extend(table_differences(&table, &report));
         }
-        summarise(&folder.path.display().to_string(), &table, &report)?;
-        if !failures.is_empty() {
-            bail!("{} failures:\n{}", failures.len(), failures.join("\n"));
-        }
+        failures.extend(report.failures.iter().map(|it| format!("{name}: {it}")));
     }
-    Ok(())
+    fail_with(&failures)
 }
 
 /// The recorded server refused some appends only because an earlier failure
@@ -56,23 +55,21 @@ fn exchanges_are_answered_as_recorded_or_as_the_table_says() -> Result<()> {
 #[test]
 fn without_the_appends_refused_for_a_lock_no_history_differs() -> Result<()> {
     let table = Table::load()?;
+    let mut failures = Vec::new();
     for folder in folders("transcripts") {
         let exchanges = Exchange::load_all(&folder.path)?;
         let report = replay(&exchanges, &table, Locked::Skip)?;
-        let mut failures = report.failures.clone();
-        let follow_ups = report
-            .covered
-            .get("append-after-lock")
-            .cloned()
-            .unwrap_or_default();
-        failures.extend(
-            follow_ups
-                .iter()
-                .map(|n| format!("[{n}] differs without the lock")),
-        );
-        if !failures.is_empty() {
-            bail!("{} failures:\n{}", failures.len(), failures.join("\n"));
-        }
+        let differing = report.covered.get("append-after-lock");
+        let differing = differing.into_iter().flatten();
+        failures.extend(differing.map(|n| format!("[{n}] differs without the lock")));
+        failures.extend(report.failures);
+    }
+    fail_with(&failures)
+}
+
+fn fail_with(failures: &[String]) -> Result<()> {
+    if !failures.is_empty() {
+        bail!("{} failures:\n{}", failures.len(), failures.join("\n"));
     }
     Ok(())
 }
