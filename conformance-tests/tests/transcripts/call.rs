@@ -28,6 +28,8 @@ pub(crate) enum Route {
     TotalAnchors,
     /// `/anchor/:domain/create-or-update-multiple-anchors`
     ManyAnchors,
+    /// `/anchor/create-or-update-multiple-anchors`: each id says its own domain.
+    ManyAnchorsAnywhere,
     /// `/bdns`
     Bdns,
     /// `/ready-probe`
@@ -60,6 +62,9 @@ impl Call {
         let (route, domain, subject, value) = match *segments.as_slice() {
             ["bricking", domain, action] => (brick_store(action), domain, "", ""),
             ["bricking", domain, action, hash] => (brick_read(action), domain, hash, ""),
+            ["anchor", "create-or-update-multiple-anchors"] => {
+                (Route::ManyAnchorsAnywhere, "", "", "")
+            }
             ["anchor", domain, action] => (domain_action(action), domain, "", ""),
             ["anchor", domain, action, id] => (anchor_read(action), domain, id, ""),
             ["anchor", domain, action, id, value] => (anchor_write(action), domain, id, value),

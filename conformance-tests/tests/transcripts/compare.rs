@@ -80,6 +80,8 @@ pub(crate) fn common_headers(
             tokens(sent).is_superset(&tokens(recorded))
         });
         check("access-control-max-age", |recorded, sent| recorded == sent);
+    } else {
+        check("access-control-allow-origin", |_, sent| sent.is_some());
     }
     for name in ["x-ratelimit-limit", "x-ratelimit-remaining"] {
         if answered {

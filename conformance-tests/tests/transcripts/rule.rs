@@ -13,7 +13,7 @@ use crate::call::{Call, Route};
 use crate::exchange::Exchange;
 use crate::fact::Fact;
 use crate::oracle::write_status;
-use crate::world::{World, many_writes};
+use crate::world::{World, domain_of, many_writes};
 use crate::write::Write;
 
 /// Stands in a JSON pattern for any text that is not empty.
@@ -244,7 +244,7 @@ impl AnswerRule {
 /// What the rules of anchoring (keyssi §6.4 and §6.5) demand of a write, given
 /// the versions that the node holds.
 fn own_history_status(exchange: &Exchange, call: &Call, world: &World) -> Result<u16> {
-    if call.route != Route::ManyAnchors {
+    if !matches!(call.route, Route::ManyAnchors | Route::ManyAnchorsAnywhere) {
         let history = world.history(&call.domain, &call.subject).ours;
         let write = if call.route == Route::CreateAnchor {
             Write::Create
@@ -255,7 +255,7 @@ fn own_history_status(exchange: &Exchange, call: &Call, world: &World) -> Result
     }
     let mut histories: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (id, value) in many_writes(exchange)? {
-        let stored = || world.history(&call.domain, &id).ours;
+        let stored = || world.history(&domain_of(call, &id), &id).ours;
         let history = histories.entry(id.clone()).or_insert_with(stored);
         let write = Write::after(history.len());
         match write_status(write, &id, &value, history) {

@@ -92,9 +92,10 @@ impl World {
             Route::CreateAnchor | Route::AppendAnchor => {
                 self.write(&call.domain, &call.subject, &call.value, recorded, ours)?;
             }
-            Route::ManyAnchors => {
+            Route::ManyAnchors | Route::ManyAnchorsAnywhere => {
                 for (id, value) in many_writes(exchange)? {
-                    self.write(&call.domain, &id, &value, recorded, ours)?;
+                    let domain = domain_of(call, &id);
+                    self.write(&domain, &id, &value, recorded, ours)?;
                 }
             }
             _ => {}
@@ -141,6 +142,15 @@ pub(crate) fn many_writes(exchange: &Exchange) -> Result<Vec<(String, String)>> 
             .map(move |value| (id.clone(), value))
     });
     Ok(writes.collect())
+}
+
+/// The domain in the path, or else in the id.
+pub(crate) fn domain_of(call: &Call, id: &str) -> String {
+    if call.domain.is_empty() {
+        Ssi::unwrap(id).map_or_else(String::new, |it| it.domain)
+    } else {
+        call.domain.clone()
+    }
 }
 
 /// The wrapped id that the recorded server stored an anchor under when it was
