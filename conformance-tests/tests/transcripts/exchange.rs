@@ -1,6 +1,7 @@
 //! A recorded exchange, and the request that repeats it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -138,6 +139,21 @@ impl Exchange {
             Some(bytes) => Body::Sized(bytes),
         };
         Ok(request)
+    }
+
+    /// The part of `length` bytes that the request asks for, when it asks for
+    /// one that there is (RFC 9110 §14.1.2).
+    pub(crate) fn range(&self, length: usize) -> Option<Range<usize>> {
+        let mut headers = self.request.headers.iter();
+        let (_, asked) = headers.find(|(name, _)| name.eq_ignore_ascii_case("range"))?;
+        let (first, last) = asked.strip_prefix("bytes=")?.split_once('-')?;
+        let range = match (first.parse::<usize>(), last.parse::<usize>()) {
+            (Ok(first), Ok(last)) => first..length.min(last.checked_add(1)?),
+            (Ok(first), Err(_)) if last.is_empty() => first..length,
+            (Err(_), Ok(count)) if first.is_empty() => length.saturating_sub(count)..length,
+            _ => return None,
+        };
+        (!range.is_empty()).then_some(range)
     }
 
     /// Whether the recorded server sent `100 Continue`.

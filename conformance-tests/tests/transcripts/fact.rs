@@ -32,6 +32,8 @@ pub(crate) enum Fact {
     BrickAbsent,
     /// The node holds the brick.
     BrickStored,
+    /// The request asks for a part of the brick that there is.
+    RangeAsked,
     /// The query names no hash.
     NoHashes,
     /// The node lacks one of the bricks in the query.
@@ -74,6 +76,10 @@ impl Fact {
             Self::BodyNotJson => {
                 let body = exchange.body()?.unwrap_or_default();
                 serde_json::from_slice::<serde_json::Value>(&body).is_err()
+            }
+            Self::RangeAsked => {
+                let brick = world.brick(&call.domain, &call.subject);
+                brick.is_some_and(|it| exchange.range(it.len()).is_some())
             }
             Self::NotABrickName
             | Self::DotSegment

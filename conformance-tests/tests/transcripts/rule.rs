@@ -21,13 +21,14 @@ const ANY_TEXT: &str = "<text>";
 
 /// The reasons for which a request that the recorded server granted may be
 /// answered otherwise.
-const DEFECT_KINDS: [&str; 6] = [
+const DEFECT_KINDS: [&str; 7] = [
     "absent bricks answered 200",
     "traversal",
     "damaged multi-downloads",
     "ids or values now refused",
     "bodies over the limit",
     "CORS credentials",
+    "ranges ignored",
 ];
 
 /// The whole table.
@@ -118,8 +119,10 @@ enum Pattern {
     Text(String),
     /// This JSON; a string `<text>` stands for any text that is not empty.
     Json(Value),
-    /// The bytes of the brick in the path.
-    Brick,
+    /// The recorded JSON.
+    Recorded,
+    /// The part of the brick in the path that the request asks for.
+    BrickRange,
 }
 
 impl Table {
@@ -189,7 +192,9 @@ impl When {
             return Ok(false);
         }
         if let Some(pattern) = &self.recorded_body
-            && pattern.mismatch(&recorded.body()?, call, world).is_some()
+            && pattern
+                .mismatch(&recorded.body()?, exchange, call, world)?
+                .is_some()
         {
             return Ok(false);
         }
@@ -235,7 +240,7 @@ impl AnswerRule {
             problems.push(format!("content type {sent:?} instead of {content_type:?}"));
         }
         if exchange.request.method != "HEAD" {
-            problems.extend(body.mismatch(&reply.body, call, world));
+            problems.extend(body.mismatch(&reply.body, exchange, call, world)?);
         }
         Ok(problems)
     }
@@ -268,14 +273,29 @@ fn own_history_status(exchange: &Exchange, call: &Call, world: &World) -> Result
 
 impl Pattern {
     /// How a body differs from the pattern; `None` when it does not.
-    fn mismatch(&self, body: &[u8], call: &Call, world: &World) -> Option<String> {
+    fn mismatch(
+        &self,
+        body: &[u8],
+        exchange: &Exchange,
+        call: &Call,
+        world: &World,
+    ) -> Result<Option<String>> {
         let matches = match self {
             Self::Empty => body.is_empty(),
             Self::Text(text) => body == text.as_bytes(),
             Self::Json(pattern) => {
                 serde_json::from_slice(body).is_ok_and(|it| matches_json(pattern, &it))
             }
-            Self::Brick => Some(body) == world.brick(&call.domain, &call.subject),
+            Self::Recorded => {
+                let due = serde_json::from_slice::<Value>(&exchange.response.body()?);
+                let sent = serde_json::from_slice::<Value>(body);
+                matches!((due, sent), (Ok(due), Ok(sent)) if due == sent)
+            }
+            Self::BrickRange => {
+                let brick = world.brick(&call.domain, &call.subject).unwrap_or_default();
+                let range = exchange.range(brick.len());
+                range.and_then(|it| brick.get(it)) == Some(body)
+            }
         };
         let shown = || {
             String::from_utf8_lossy(body)
@@ -283,7 +303,7 @@ impl Pattern {
                 .take(200)
                 .collect::<String>()
         };
-        (!matches).then(|| format!("body `{}` instead of {self:?}", shown()))
+        Ok((!matches).then(|| format!("body `{}` instead of {self:?}", shown())))
     }
 }
 
