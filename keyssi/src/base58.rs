@@ -8,6 +8,7 @@
 //! **Source:** keyssi specification §2.
 
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 /// The text is not base58.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -34,9 +35,12 @@ const LIMB_BASE: u64 = 58 * 58 * 58 * 58 * 58;
 #[must_use]
 pub fn encode(bytes: &[u8]) -> String {
     let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
-    let mut limbs = big_endian_limbs(bytes.get(zeros..).unwrap_or_default());
-    // Digits in reverse order: the least significant first.
-    let mut digits: Vec<u8> = Vec::with_capacity(bytes.len() * 138 / 100 + DIGITS_PER_LIMB);
+    // Wrapped identifiers are secret, so what is left of them here is wiped.
+    let mut limbs = Zeroizing::new(big_endian_limbs(bytes.get(zeros..).unwrap_or_default()));
+    // Digits in reverse order: the least significant first. Room for all, so
+    // that growing leaves no copy behind.
+    let room = bytes.len() * 138 / 100 + 2 * DIGITS_PER_LIMB;
+    let mut digits: Zeroizing<Vec<u8>> = Zeroizing::new(Vec::with_capacity(room));
     let mut start = 0;
     while let Some(rest) = limbs.get_mut(start..).filter(|rest| !rest.is_empty()) {
         let mut remainder = 0;
@@ -54,9 +58,10 @@ pub fn encode(bytes: &[u8]) -> String {
     while digits.last() == Some(&b'1') {
         digits.pop();
     }
-    let ones = std::iter::repeat_n('1', zeros);
-    ones.chain(digits.into_iter().rev().map(char::from))
-        .collect()
+    let mut text = String::with_capacity(zeros + digits.len());
+    text.extend(std::iter::repeat_n('1', zeros));
+    text.extend(digits.iter().rev().copied().map(char::from));
+    text
 }
 
 /// Decodes a text. An empty text gives no bytes.
@@ -68,7 +73,7 @@ pub fn decode(text: &str) -> Result<Vec<u8>, Base58Error> {
     let zeros = text.bytes().take_while(|&byte| byte == b'1').count();
     let digits = text.as_bytes().get(zeros..).unwrap_or_default();
     // Least significant limb first.
-    let mut limbs: Vec<u32> = Vec::with_capacity(digits.len() / DIGITS_PER_LIMB + 1);
+    let mut limbs = Zeroizing::new(Vec::with_capacity(digits.len() / DIGITS_PER_LIMB + 1));
     for (index, chunk) in digits.chunks(DIGITS_PER_LIMB).enumerate() {
         let mut scale: u64 = 1;
         let mut carry: u64 = 0;
@@ -79,7 +84,7 @@ pub fn decode(text: &str) -> Result<Vec<u8>, Base58Error> {
             scale *= 58;
             carry = carry * 58 + u64::from(value);
         }
-        for limb in &mut limbs {
+        for limb in limbs.iter_mut() {
             let sum = u64::from(*limb) * scale + carry;
             *limb = low_half(sum);
             carry = sum >> 32;
@@ -88,7 +93,8 @@ pub fn decode(text: &str) -> Result<Vec<u8>, Base58Error> {
             limbs.push(low_half(carry));
         }
     }
-    let mut bytes = vec![0; zeros];
+    let mut bytes = Vec::with_capacity(zeros + limbs.len() * 4);
+    bytes.resize(zeros, 0);
     let significant = limbs.iter().rev().flat_map(|limb| limb.to_be_bytes());
     bytes.extend(significant.skip_while(|&byte| byte == 0));
     Ok(bytes)

@@ -106,6 +106,13 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_wiped_on_drop() {
+        fn wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+        let EncryptionKey(bytes) = EncryptionKey::from_bytes([7; 32]);
+        wiped(&bytes);
+    }
+
+    #[test]
     fn only_32_bytes_are_a_key_and_debug_hides_them() {
         assert!(EncryptionKey::from_slice(&[7; 31]).is_none());
         assert!(EncryptionKey::from_slice(&[7; 33]).is_none());

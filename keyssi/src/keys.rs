@@ -207,6 +207,17 @@ mod tests {
     }
 
     #[test]
+    fn all_parts_of_a_private_key_are_wiped_on_drop() {
+        fn wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+        let key = key(1);
+        // Naming every field: a new one must be wiped too.
+        let PrivateKey { bytes, signer } = &key;
+        wiped(bytes);
+        wiped(signer);
+        wiped(&key.shared_secret(&key.public_key()));
+    }
+
+    #[test]
     fn debug_shows_no_private_bytes() {
         let key = PrivateKey::from_bytes(b"0123456789abcdef0123456789abcdef").unwrap();
         assert_eq!(format!("{key:?}"), "PrivateKey { .. }");

@@ -63,7 +63,9 @@ pub fn encode(key: &[u8]) -> Result<Zeroizing<String>, MnemonicError> {
         return Err(MnemonicError::KeyLength { found: key.len() });
     }
     let words: Vec<&str> = WORDS.lines().collect();
-    let bits = Zeroizing::new([bits_of(key), checksum(key)].concat());
+    let mut bits = Zeroizing::new(Vec::with_capacity(key.len() * 9));
+    bits.extend(bits_of(key));
+    bits.extend(checksum(key));
     // Room for all, so that growing leaves no copy behind. No word has more
     // than eight letters.
     let count = bits.len() / BITS_PER_WORD;
@@ -130,18 +132,19 @@ fn checksum(key: &[u8]) -> Vec<bool> {
     });
     let list = Zeroizing::new(numbers.collect::<Vec<_>>());
     let json = Zeroizing::new(format!("[{}]", list.join(",")));
-    let mut bits = bits_of(&Sha256::digest(json.as_bytes()));
-    bits.truncate(key.len() / BYTES_PER_NUMBER);
-    bits
+    let digest = Sha256::digest(json.as_bytes());
+    bits_of(&digest)
+        .take(key.len() / BYTES_PER_NUMBER)
+        .collect()
 }
 
 /// The bits of bytes, the highest first.
-fn bits_of(bytes: &[u8]) -> Vec<bool> {
+fn bits_of(bytes: &[u8]) -> impl Iterator<Item = bool> {
     let bits = |byte: &u8| {
         let byte = *byte;
         (0..8).rev().map(move |place| byte >> place & 1 == 1)
     };
-    bytes.iter().flat_map(bits).collect()
+    bytes.iter().flat_map(bits)
 }
 
 #[cfg(test)]

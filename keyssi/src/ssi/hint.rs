@@ -34,6 +34,8 @@ impl Hint {
         match Json::parse(text) {
             None => Err(HintError::NotJson),
             Some(Json::Null) => Err(HintError::Null),
+            // Beyond the doubles: would be written as `null`.
+            Some(Json::Number(number)) if !number.is_finite() => Err(HintError::Null),
             Some(value) => Ok(Self(value)),
         }
     }
@@ -117,6 +119,8 @@ mod tests {
     #[test]
     fn null_and_other_texts_are_refused() {
         assert_eq!(normal(" null "), Err(HintError::Null));
+        assert_eq!(normal("-1e400"), Err(HintError::Null));
+        assert_eq!(normal("[1e400]").as_deref(), Ok("[null]"));
         assert_eq!(normal(""), Err(HintError::NotJson));
         assert_eq!(normal("undefined"), Err(HintError::NotJson));
     }

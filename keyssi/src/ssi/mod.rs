@@ -70,8 +70,8 @@ pub struct SsiFields<'a> {
 
 /// An identifier of any type.
 ///
-/// Many types carry secrets in their fields. The value wipes them when it is
-/// dropped, `Debug` shows the type and the domain only, equality is decided in
+/// Many types carry secrets in the specific and the control field. The value
+/// wipes both when it is dropped (hints are public), `Debug` shows the type and the domain only, equality is decided in
 /// constant time, and there is no `Display`.
 #[derive(Clone)]
 pub struct KeySsi {
@@ -192,14 +192,25 @@ impl KeySsi {
     /// The colon-separated form without the hint.
     #[must_use]
     pub fn plain_without_hint(&self) -> Zeroizing<String> {
-        Zeroizing::new(format!(
-            "ssi:{}:{}:{}:{}:{}",
-            self.kind,
-            self.domain,
-            self.specific.as_str(),
-            self.control.as_str(),
-            self.version
-        ))
+        let version = self.version.to_string();
+        let parts = [
+            "ssi",
+            self.kind.name(),
+            &self.domain,
+            &self.specific,
+            &self.control,
+            &version,
+        ];
+        // Room for all at once, so that no secret stays in an old buffer.
+        let length: usize = parts.iter().map(|part| part.len() + 1).sum();
+        let mut plain = Zeroizing::new(String::with_capacity(length));
+        for part in parts {
+            if !plain.is_empty() {
+                plain.push(':');
+            }
+            plain.push_str(part);
+        }
+        plain
     }
 
     /// The base58 form with the hint: the default everywhere.
@@ -261,6 +272,16 @@ mod tests {
             assert!(!shown.contains(secret), "{shown}");
         }
         assert!(shown.contains("seed") && shown.contains("default"));
+    }
+
+    #[test]
+    fn secret_fields_are_wiped_on_drop() {
+        fn wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+        let ssi = KeySsi::parse("ssi:vs:d:/x:AAAA:v0").unwrap();
+        wiped(&ssi.specific);
+        wiped(&ssi.control);
+        wiped(&ssi.plain());
+        wiped(&ssi.wrapped());
     }
 
     #[test]
