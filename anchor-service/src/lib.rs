@@ -15,7 +15,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http::{HeaderValue, Method, Request, StatusCode, header};
-use ledger::{EmbeddedLedger, EngineOptions, Health, Mode};
+use ledger::{EmbeddedLedger, EngineOptions, Mode};
 use node::{ApiError, BodyBudget, Domains, LimitsConfig, Part, Readiness, Setup};
 
 /// What the routes need.
@@ -42,7 +42,8 @@ pub fn open(setup: &Setup) -> anyhow::Result<Part> {
         mode: Mode::Serve,
     };
     let ledger = EmbeddedLedger::open(&config.node.data.join("anchors"), options)?;
-    let readiness = readiness(&ledger);
+    let checked = ledger.clone();
+    let readiness: Readiness = Arc::new(move || checked.health().readiness());
     let anchors = Anchors {
         ledger,
         domains: setup.domains.clone(),
@@ -69,16 +70,6 @@ fn router(anchors: Anchors) -> Router {
         .with_state(Arc::new(anchors))
 }
 
-/// Whether the ledger takes reads and writes.
-fn readiness(ledger: &EmbeddedLedger) -> Readiness {
-    let ledger = ledger.clone();
-    Arc::new(move || match ledger.health() {
-        Health::Ready => Ok(()),
-        Health::Full => Err("the disk is full".to_owned()),
-        Health::Poisoned { reason } => Err(format!("no writes until a restart: {reason}")),
-    })
-}
-
 async fn anchor(State(service): State<Arc<Anchors>>, request: Request<Body>) -> Response {
     let (head, body) = request.into_parts();
     let segments = node::segments("/anchor", head.uri.path()).unwrap_or_default();
@@ -99,7 +90,7 @@ async fn anchor(State(service): State<Arc<Anchors>>, request: Request<Body>) -> 
                 value,
             ],
         ) => {
-            node::discard(body).await;
+            node::discard(&head.headers, body).await;
             anchors::write(&service, domain, action, id, value).await
         }
         (&Method::PUT, [_, "create-anchor" | "append-to-anchor", _]) => {
@@ -115,7 +106,7 @@ async fn anchor(State(service): State<Arc<Anchors>>, request: Request<Body>) -> 
             anchors::total(&service, domain).await
         }
         _ => {
-            node::discard(body).await;
+            node::discard(&head.headers, body).await;
             return node::empty(StatusCode::NOT_FOUND);
         }
     };
@@ -125,7 +116,8 @@ async fn anchor(State(service): State<Arc<Anchors>>, request: Request<Body>) -> 
 /// `GET /bdns`: which services serve which domain.
 async fn bdns(State(service): State<Arc<Anchors>>, request: Request<Body>) -> Response {
     if request.method() != Method::GET {
-        node::discard(request.into_body()).await;
+        let (head, body) = request.into_parts();
+        node::discard(&head.headers, body).await;
         return node::empty(StatusCode::NOT_FOUND);
     }
     let mut answer = node::raw(StatusCode::OK, Body::from(service.domains.bdns()));
@@ -145,11 +137,11 @@ async fn document(State(service): State<Arc<Anchors>>, request: Request<Body>) -
         (&Method::PUT, Some(path)) => documents::put(&service, path, &head, body).await,
         (&Method::GET, Some(path)) => documents::get(&service, path).await,
         (&Method::PUT | &Method::GET, None) => {
-            node::discard(body).await;
+            node::discard(&head.headers, body).await;
             Ok(node::empty(StatusCode::BAD_REQUEST))
         }
         _ => {
-            node::discard(body).await;
+            node::discard(&head.headers, body).await;
             Ok(node::empty(StatusCode::NOT_FOUND))
         }
     };

@@ -1,7 +1,9 @@
 //! `anchor-service`: the ledger as a process of its own.
 
+use std::process::ExitCode;
+
 use clap::Parser;
-use node::{ServeArgs, Setup};
+use node::ServeArgs;
 
 /// Keeps anchors, BDNS and versionless DSUs over HTTP
 #[derive(Parser)]
@@ -11,14 +13,11 @@ struct Cli {
     serve: ServeArgs,
 }
 
-fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
-    let Some(setup) = Setup::new(&cli.serve, std::env::vars())? else {
-        return Ok(());
-    };
-    node::runtime()?.block_on(async {
-        let part = anchor_service::open(&setup)?;
-        setup.watch_apihub()?;
-        setup.run(vec![part]).await
-    })
+fn main() -> ExitCode {
+    let served = node::serve(
+        &Cli::parse().serve,
+        std::env::vars(),
+        &[anchor_service::open],
+    );
+    node::exit_code(served.map(|()| ExitCode::SUCCESS))
 }

@@ -14,7 +14,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use brickstore::{BrickStore, BrickStoreError, EngineOptions, Health, Mode};
+use brickstore::{BrickStore, BrickStoreError, EngineOptions, Mode};
 use http::{Method, Request, StatusCode};
 use keyssi::Domain;
 use node::{ApiError, BodyBudget, Domains, LimitsConfig, Part, Readiness, Setup};
@@ -43,7 +43,8 @@ pub fn open(setup: &Setup) -> anyhow::Result<Part> {
         mode: Mode::Serve,
     };
     let store = BrickStore::open(&config.node.data.join("bricks"), options)?;
-    let readiness = readiness(&store);
+    let checked = store.clone();
+    let readiness: Readiness = Arc::new(move || checked.health().readiness());
     let bricks = Bricks {
         store,
         domains: setup.domains.clone(),
@@ -65,16 +66,6 @@ fn router(bricks: Bricks) -> Router {
         .with_state(Arc::new(bricks))
 }
 
-/// Whether the store takes reads and writes.
-fn readiness(store: &BrickStore) -> Readiness {
-    let store = store.clone();
-    Arc::new(move || match store.health() {
-        Health::Ready => Ok(()),
-        Health::Full => Err("the disk is full".to_owned()),
-        Health::Poisoned { reason } => Err(format!("no writes until a restart: {reason}")),
-    })
-}
-
 async fn route(State(bricks): State<Arc<Bricks>>, request: Request<Body>) -> Response {
     let (head, body) = request.into_parts();
     let segments = node::segments("/bricking", head.uri.path()).unwrap_or_default();
@@ -90,7 +81,7 @@ async fn route(State(bricks): State<Arc<Bricks>>, request: Request<Body>) -> Res
             read::get_multiple(&bricks, domain, head.uri.query().unwrap_or("")).await
         }
         _ => {
-            node::discard(body).await;
+            node::discard(&head.headers, body).await;
             return node::empty(StatusCode::NOT_FOUND);
         }
     };

@@ -1,7 +1,9 @@
 //! `bricks-server`: the brick store as a process of its own.
 
+use std::process::ExitCode;
+
 use clap::Parser;
-use node::{ServeArgs, Setup};
+use node::ServeArgs;
 
 /// Stores and serves encrypted bricks over HTTP
 #[derive(Parser)]
@@ -11,14 +13,11 @@ struct Cli {
     serve: ServeArgs,
 }
 
-fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
-    let Some(setup) = Setup::new(&cli.serve, std::env::vars())? else {
-        return Ok(());
-    };
-    node::runtime()?.block_on(async {
-        let part = bricks_server::open(&setup)?;
-        setup.watch_apihub()?;
-        setup.run(vec![part]).await
-    })
+fn main() -> ExitCode {
+    let served = node::serve(
+        &Cli::parse().serve,
+        std::env::vars(),
+        &[bricks_server::open],
+    );
+    node::exit_code(served.map(|()| ExitCode::SUCCESS))
 }

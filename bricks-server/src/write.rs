@@ -20,7 +20,7 @@ pub(crate) async fn put(
     let domain = match bricks.domain(domain) {
         Ok(domain) => domain,
         Err(refusal) => {
-            node::discard(body).await;
+            node::discard(&head.headers, body).await;
             return Err(refusal);
         }
     };

@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use engine::{DomainId, DomainIds, Engine, EngineError, EngineOptions, META, Mode, OpenError};
+use engine::{
+    Anomaly, DomainId, DomainIds, Engine, EngineError, EngineOptions, META, Mode, OpenError,
+};
 use keyssi::{BrickHash, Domain};
 
 use crate::keys;
-use crate::store::Totals;
+use crate::shared::Totals;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,22 +66,9 @@ pub enum BrickFinding {
         /// What was found.
         actual: Totals,
     },
-    /// A part of the store cannot be walked to its end.
-    #[error("{family} cannot be read to its end: {detail}")]
-    BrokenWalk {
-        /// Which part.
-        family: &'static str,
-        /// What the database said.
-        detail: String,
-    },
-    /// A record is not of the store's format.
-    #[error("{family} holds a record that is none of ours, key {key}")]
-    UnknownRecord {
-        /// Which part.
-        family: &'static str,
-        /// The key, escaped.
-        key: String,
-    },
+    /// The records themselves are wrong.
+    #[error(transparent)]
+    Records(#[from] Anomaly),
 }
 
 /// What a check saw.
@@ -139,12 +128,10 @@ impl Walk<'_> {
             .map_or_else(|| format!("unknown domain {id:?}"), Domain::to_string)
     }
 
-    fn broken(&mut self, family: &'static str, result: Result<(), EngineError>) {
-        if let Err(error) = result {
-            let detail = error.to_string();
-            self.report
-                .findings
-                .push(BrickFinding::BrokenWalk { family, detail });
+    fn broken(&mut self, family: &'static str, walked: Result<(), EngineError>) {
+        if let Err(error) = walked {
+            let anomaly = Anomaly::broken_walk(family, &error);
+            self.report.findings.push(anomaly.into());
         }
     }
 
@@ -256,9 +243,7 @@ impl Walk<'_> {
     }
 
     fn unknown(&mut self, family: &'static str, key: &[u8]) {
-        let key = key.escape_ascii().to_string();
-        self.report
-            .findings
-            .push(BrickFinding::UnknownRecord { family, key });
+        let anomaly = Anomaly::unknown_record(family, key);
+        self.report.findings.push(anomaly.into());
     }
 }

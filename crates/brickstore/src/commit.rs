@@ -5,12 +5,13 @@ use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use engine::rocksdb::WriteBatch;
-use engine::{DomainId, Engine, EngineError, META};
+use engine::{DomainId, EngineError, META};
 use keyssi::{BrickHash, Domain};
 use tokio::sync::oneshot;
 
+use crate::error::BrickStoreError;
 use crate::keys;
-use crate::store::{BrickStoreError, Put, Shared, Totals};
+use crate::shared::{Put, Shared, Totals};
 
 /// One put on its way to disk.
 pub(crate) struct Job {
@@ -113,7 +114,7 @@ impl Commit {
                 .get(&id)
                 .or_else(|| self.totals.get(&id))
                 .copied();
-            let before = known.map_or_else(|| read_totals(engine, id), Ok)?;
+            let before = known.map_or_else(|| self.shared.totals(id), Ok)?;
             let after = Totals {
                 bricks: before.bricks + 1,
                 bytes: before.bytes + job.bytes.len() as u64,
@@ -153,15 +154,5 @@ impl Commit {
 fn answer_all(jobs: impl IntoIterator<Item = Job>, error: &EngineError) {
     for job in jobs {
         let _ = job.answer.send(Err(error.clone().into()));
-    }
-}
-
-pub(crate) fn read_totals(engine: &Engine, domain: DomainId) -> Result<Totals, BrickStoreError> {
-    match engine.get_with(META, &keys::totals(domain), keys::decode_totals)? {
-        None => Ok(Totals::default()),
-        Some(Some(totals)) => Ok(totals),
-        Some(None) => Err(BrickStoreError::Corrupt(EngineError::Corrupt {
-            detail: "the counters of a domain".to_owned(),
-        })),
     }
 }

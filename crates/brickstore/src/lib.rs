@@ -12,9 +12,13 @@
 
 mod check;
 mod commit;
+mod error;
 mod keys;
+mod shared;
 mod store;
 
 pub use check::{BrickFinding, BrickReport, check};
-pub use engine::{EngineOptions, Health, Mode, OpenError};
-pub use store::{BrickStore, BrickStoreError, Put, Totals};
+pub use engine::{Anomaly, EngineOptions, Health, Mode, OpenError};
+pub use error::BrickStoreError;
+pub use shared::{Put, Totals};
+pub use store::BrickStore;

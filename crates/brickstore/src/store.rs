@@ -10,70 +10,13 @@ use keyssi::{BrickHash, Domain};
 use tokio::sync::oneshot;
 
 use crate::commit::{Commit, Job};
+use crate::error::BrickStoreError;
 use crate::keys;
+use crate::shared::{Put, Shared, Totals};
 
 /// Damaged bricks that are remembered so that a put may heal them. Beyond it the oldest knowledge
 /// is not lost, only not added to: a later read finds the damage again.
 const DAMAGED_MAX: usize = 4096;
-
-/// What a put did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Put {
-    /// The brick was written and synced.
-    Stored,
-    /// The brick was there already; nothing was written.
-    Existing,
-}
-
-/// Bricks of a domain.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Number of bricks.
-    pub bricks: u64,
-    /// Their bytes together, as they were sent.
-    pub bytes: u64,
-}
-
-/// Why a brick could not be stored or read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BrickStoreError {
-    /// The disk is full; nothing was stored. Retry when there is room.
-    #[error("the disk is full")]
-    OutOfSpace,
-    /// The stored bytes do not hash to the brick's name. They are not returned.
-    #[error("brick {expected} is damaged: its stored bytes hash to {actual}")]
-    HashMismatch {
-        /// The brick's name.
-        expected: BrickHash,
-        /// What the stored bytes hash to.
-        actual: BrickHash,
-    },
-    /// The database's own checks failed on what was read.
-    #[error("stored data is damaged")]
-    Corrupt(#[source] EngineError),
-    /// The store cannot serve this now: it takes no writes after an I/O error, or is ending.
-    #[error("the store is not available")]
-    Unavailable(#[source] Option<EngineError>),
-}
-
-impl From<EngineError> for BrickStoreError {
-    fn from(error: EngineError) -> Self {
-        match error {
-            EngineError::OutOfSpace { .. } => Self::OutOfSpace,
-            EngineError::Corrupt { .. } => Self::Corrupt(error),
-            other => Self::Unavailable(Some(other)),
-        }
-    }
-}
-
-/// State that readers and the committer share.
-pub(crate) struct Shared {
-    pub(crate) engine: Engine,
-    pub(crate) domains: DomainIds,
-    /// Keys of bricks whose stored bytes were found damaged: a put of them writes again.
-    pub(crate) damaged: Mutex<HashSet<[u8; keys::KEY_BYTES]>>,
-}
 
 /// A brick store in a folder of its own. Cheap to clone; all clones are the same store.
 #[derive(Clone)]
@@ -238,8 +181,7 @@ impl BrickStore {
         let Some(id) = self.shared.domains.find(domain) else {
             return Ok(Totals::default());
         };
-        self.blocking(move |shared| crate::commit::read_totals(&shared.engine, id))
-            .await
+        self.blocking(move |shared| shared.totals(id)).await
     }
 
     /// The store's state.

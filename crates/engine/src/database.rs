@@ -47,6 +47,20 @@ pub enum Health {
     },
 }
 
+impl Health {
+    /// Whether reads and writes work; `Err` says in words what does not.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    pub fn readiness(&self) -> Result<(), String> {
+        match self {
+            Self::Ready => Ok(()),
+            Self::Full => Err("the disk is full".to_owned()),
+            Self::Poisoned { reason } => Err(format!("no writes until a restart: {reason}")),
+        }
+    }
+}
+
 /// One RocksDB database and its state.
 pub struct Engine {
     path: PathBuf,

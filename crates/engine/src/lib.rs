@@ -7,12 +7,14 @@
 //! stays readable and takes no write until the process is restarted, because after a failed sync
 //! nobody knows what the disk holds.
 
+mod anomaly;
 mod committer;
 mod database;
 mod domain_ids;
 mod error;
 mod options;
 
+pub use anomaly::Anomaly;
 pub use committer::{Closed, Committer};
 pub use database::{Engine, EngineOptions, Health, Mode};
 pub use domain_ids::{DomainId, DomainIds};

@@ -8,7 +8,7 @@ mod store;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use node::{ServeArgs, Setup};
+use node::ServeArgs;
 
 /// Storage for health data: encrypted bricks, append-only anchors, unmodified OpenDSU wallets
 #[derive(Parser)]
@@ -38,27 +38,12 @@ Examples:
 When the node is ready it prints one line on stdout: listening on http://ADDR:PORT
 Environment: KILN__SECTION__KEY overrides a key of the file; KILN_LOG sets the log filter.";
 
-/// The command could not be carried out.
-const EXIT_FAILED: u8 = 3;
-
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
-        Command::Serve(args) => serve(&args).map(|()| ExitCode::SUCCESS),
+    node::exit_code(match Cli::parse().command {
+        Command::Serve(args) => {
+            let services = [bricks_server::open, anchor_service::open];
+            node::serve(&args, std::env::vars(), &services).map(|()| ExitCode::SUCCESS)
+        }
         Command::Store(command) => store::run(&command),
-    };
-    outcome.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        ExitCode::from(EXIT_FAILED)
-    })
-}
-
-fn serve(args: &ServeArgs) -> anyhow::Result<()> {
-    let Some(setup) = Setup::new(args, std::env::vars())? else {
-        return Ok(());
-    };
-    node::runtime()?.block_on(async {
-        let parts = vec![bricks_server::open(&setup)?, anchor_service::open(&setup)?];
-        setup.watch_apihub()?;
-        setup.run(parts).await
     })
 }

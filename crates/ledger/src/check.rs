@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use engine::{DomainId, DomainIds, Engine, EngineError, EngineOptions, META, Mode, OpenError};
+use engine::{
+    Anomaly, DomainId, DomainIds, Engine, EngineError, EngineOptions, META, Mode, OpenError,
+};
 use keyssi::{AnchorId, AnchorValue, Domain};
 
 use crate::keys::{self, StoredHead};
@@ -47,22 +49,9 @@ pub enum AnchorFinding {
         /// What was found.
         actual: u64,
     },
-    /// A part of the ledger cannot be walked to its end.
-    #[error("{family} cannot be read to its end: {detail}")]
-    BrokenWalk {
-        /// Which part.
-        family: &'static str,
-        /// What the database said.
-        detail: String,
-    },
-    /// A record is not of the ledger's format.
-    #[error("{family} holds a record that is none of ours, key {key}")]
-    UnknownRecord {
-        /// Which part.
-        family: &'static str,
-        /// The key, escaped.
-        key: String,
-    },
+    /// The records themselves are wrong.
+    #[error(transparent)]
+    Records(#[from] Anomaly),
 }
 
 /// What a check saw.
@@ -127,20 +116,16 @@ struct History {
 }
 
 impl Walk<'_> {
-    fn broken(&mut self, family: &'static str, result: Result<(), EngineError>) {
-        if let Err(error) = result {
-            let detail = error.to_string();
-            self.report
-                .findings
-                .push(AnchorFinding::BrokenWalk { family, detail });
+    fn broken(&mut self, family: &'static str, walked: Result<(), EngineError>) {
+        if let Err(error) = walked {
+            let anomaly = Anomaly::broken_walk(family, &error);
+            self.report.findings.push(anomaly.into());
         }
     }
 
     fn unknown(&mut self, family: &'static str, key: &[u8]) {
-        let key = key.escape_ascii().to_string();
-        self.report
-            .findings
-            .push(AnchorFinding::UnknownRecord { family, key });
+        let anomaly = Anomaly::unknown_record(family, key);
+        self.report.findings.push(anomaly.into());
     }
 
     fn histories(&mut self) {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use engine::rocksdb::WriteBatch;
-use engine::{DomainId, Engine, EngineError, META};
+use engine::{DomainId, EngineError, META};
 use keyssi::Domain;
 use tokio::sync::oneshot;
 
-use crate::embedded::Shared;
 use crate::error::LedgerError;
 use crate::keys::{self, StoredHead};
+use crate::shared::Shared;
 
 /// One thing to write, and where the answer goes.
 pub(crate) struct Job {
@@ -153,7 +153,7 @@ impl Building {
         if change.ground == 0 {
             let total = match self.totals.get(&id) {
                 Some(total) => *total,
-                None => total(engine, id)?,
+                None => shared.total(id)?,
             };
             self.totals.insert(id, total + 1);
         }
@@ -175,16 +175,5 @@ impl Building {
         shared.engine.write(self.batch)?;
         shared.domains.adopt(self.allotted);
         Ok(())
-    }
-}
-
-/// Number of anchors of a domain.
-pub(crate) fn total(engine: &Engine, domain: DomainId) -> Result<u64, LedgerError> {
-    match engine.get_with(META, &keys::totals(domain), keys::decode_count)? {
-        None => Ok(0),
-        Some(Some(total)) => Ok(total),
-        Some(None) => Err(LedgerError::Corrupt(EngineError::Corrupt {
-            detail: "the number of anchors of a domain".to_owned(),
-        })),
     }
 }

@@ -5,15 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use engine::{
-    Committer, DomainId, DomainIds, Engine, EngineError, EngineOptions, Health, OpenError,
-};
+use engine::{Committer, DomainIds, Engine, EngineOptions, Health, OpenError};
 use keyssi::{AnchorId, AnchorValue, Domain, Head};
 use tokio::sync::oneshot;
 
 use crate::commit::{self, Change, Job, Outcome, Work};
 use crate::error::{BatchError, LedgerError};
 use crate::keys::{self, StoredHead};
+use crate::shared::{Shared, corrupt};
 
 /// How often a write is judged again because another one came first. Each time means that somebody
 /// else succeeded on the same anchor.
@@ -39,12 +38,6 @@ pub struct Entry {
     pub value: AnchorValue,
     /// What is meant to happen.
     pub intent: Intent,
-}
-
-/// State that readers and the committer share.
-pub(crate) struct Shared {
-    pub(crate) engine: Engine,
-    pub(crate) domains: DomainIds,
 }
 
 /// A ledger in a folder of its own. Cheap to clone; all clones are the same ledger.
@@ -171,8 +164,7 @@ impl EmbeddedLedger {
         let Some(id) = self.shared.domains.find(domain) else {
             return Ok(0);
         };
-        self.blocking(move |shared| commit::total(&shared.engine, id))
-            .await
+        self.blocking(move |shared| shared.total(id)).await
     }
 
     /// Stores a versionless document under a path, which may be any text; the last writer wins.
@@ -225,24 +217,6 @@ impl EmbeddedLedger {
         tokio::task::spawn_blocking(move || act(&shared))
             .await
             .map_err(|_| LedgerError::Unavailable(None))?
-    }
-}
-
-impl Shared {
-    pub(crate) fn stored_head(
-        &self,
-        domain: DomainId,
-        anchor: &str,
-    ) -> Result<Option<StoredHead>, LedgerError> {
-        let key = keys::head(domain, anchor);
-        match self
-            .engine
-            .get_with(keys::HEADS, &key, StoredHead::decode)?
-        {
-            None => Ok(None),
-            Some(Some(head)) => Ok(Some(head)),
-            Some(None) => Err(corrupt(format!("head of {anchor}")).into()),
-        }
     }
 }
 
@@ -316,8 +290,4 @@ fn next_head(entry: &Entry, head: Option<&Head>) -> Result<Head, LedgerError> {
             keyssi::append(&entry.id, head, &entry.value).map_err(LedgerError::Append)
         }
     }
-}
-
-fn corrupt(detail: String) -> EngineError {
-    EngineError::Corrupt { detail }
 }

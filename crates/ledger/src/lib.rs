@@ -14,8 +14,9 @@ mod commit;
 mod embedded;
 mod error;
 mod keys;
+mod shared;
 
 pub use check::{AnchorFinding, AnchorReport, check};
 pub use embedded::{EmbeddedLedger, Entry, Intent};
-pub use engine::{EngineOptions, Health, Mode, OpenError};
+pub use engine::{Anomaly, EngineOptions, Health, Mode, OpenError};
 pub use error::{BatchError, LedgerError};

@@ -1,5 +1,12 @@
 //! The ledger's contract, over a real database in a temporary folder.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 use std::path::Path;
 
 use keyssi::{

@@ -70,28 +70,46 @@ pub async fn receive(
     budget: &BodyBudget,
     on_piece: impl FnMut(&[u8]),
 ) -> Result<Bytes, ApiError> {
-    match collect(headers, &mut body, limits, budget, on_piece).await {
+    let (length, share) = match admit(headers, limits, budget).await {
+        Ok(admitted) => admitted,
+        Err(refusal) => {
+            discard(headers, body).await;
+            return Err(refusal);
+        }
+    };
+    match collect(&mut body, length, share, limits, budget, on_piece).await {
         Ok(bytes) => Ok(bytes),
         Err(refusal) => {
-            discard(body).await;
+            drain(body).await;
             Err(refusal)
         }
     }
 }
 
-async fn collect(
+/// What can be said before anything of the body is read: its stated length, and a first share.
+async fn admit(
     headers: &HeaderMap,
-    body: &mut Body,
     limits: &BodyLimits,
     budget: &BodyBudget,
-    mut on_piece: impl FnMut(&[u8]),
-) -> Result<Bytes, ApiError> {
+) -> Result<(Option<u64>, Share), ApiError> {
     let length = content_length(headers)?;
     if length.is_some_and(|length| length > limits.bytes_max) {
         return Err(too_large(limits.bytes_max));
     }
+    let share = length.unwrap_or(UNKNOWN_LENGTH_SHARE.min(limits.bytes_max));
+    let share = budget.acquire(share).await.map_err(|_| busy())?;
+    Ok((length, share))
+}
+
+async fn collect(
+    body: &mut Body,
+    length: Option<u64>,
+    mut share: Share,
+    limits: &BodyLimits,
+    budget: &BodyBudget,
+    mut on_piece: impl FnMut(&[u8]),
+) -> Result<Bytes, ApiError> {
     let mut held = length.unwrap_or(UNKNOWN_LENGTH_SHARE.min(limits.bytes_max));
-    let mut share = budget.acquire(held).await.map_err(|_| busy())?;
     // Reserved, not touched: the kernel gives the pages as the bytes arrive.
     let mut bytes = Vec::with_capacity(usize::try_from(length.unwrap_or(0)).unwrap_or(0));
     let mut pace = Pace::new(limits);
@@ -183,8 +201,19 @@ impl<'a> Pace<'a> {
     }
 }
 
-/// Reads and drops what is left of a refused body.
-pub async fn discard(mut body: Body) {
+/// Reads and drops a body that nobody has read from and nobody wants. One for which the client
+/// waits to be asked (`Expect: 100-continue`) is left alone: reading would ask for it.
+pub async fn discard(headers: &HeaderMap, body: Body) {
+    let is_held_back = headers
+        .get(header::EXPECT)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    if !is_held_back {
+        drain(body).await;
+    }
+}
+
+/// Reads and drops what is left of a body, for a while.
+async fn drain(mut body: Body) {
     let reading = async {
         let mut read = 0;
         while let Some(Ok(frame)) = body.frame().await {

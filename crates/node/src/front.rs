@@ -79,7 +79,7 @@ impl Front {
         }
         let writes = !matches!(*request.method(), Method::GET | Method::HEAD);
         if writes && self.read_only.load(Ordering::Relaxed) {
-            crate::body::discard(request.into_body()).await;
+            crate::body::discard(&headers, request.into_body()).await;
             let mut answer = raw(StatusCode::METHOD_NOT_ALLOWED, "read only mode is active");
             self.cors
                 .apply(Surface::Other, &headers, answer.headers_mut());

@@ -1,6 +1,6 @@
 //! What both services share: configuration, accept loop, limits, errors, CORS.
 //!
-//! A service is a [`Part`]; [`Setup::run`] puts everything else in front of it.
+//! A service is a [`Part`]; [`serve`] puts everything else in front of it.
 
 pub mod apihub;
 mod body;
@@ -30,5 +30,5 @@ pub use error::{ApiError, empty, json, message, raw};
 pub use front::{Readiness, typed_json};
 pub use logging::start_logging;
 pub use path::segments;
-pub use process::{Part, clock_ms, lock_store, runtime};
+pub use process::{EXIT_FAILED, OpenPart, Part, clock_ms, exit_code, lock_store, serve};
 pub use setup::{ServeArgs, Setup};

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -20,7 +21,7 @@ use crate::error::{ApiError, empty};
 use crate::front::{Front, Readiness};
 use crate::guard::Guard;
 use crate::rate::RateLimiter;
-use crate::setup::Setup;
+use crate::setup::{ServeArgs, Setup};
 use crate::{listener, read_only};
 
 /// Threads for reads, hashing and signature checks. More than the disk has use for; the cap keeps
@@ -43,11 +44,48 @@ pub struct Part {
 ///
 /// # Errors
 /// When the operating system gives no threads.
-pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
+}
+
+/// Opens a service for a process.
+pub type OpenPart = fn(&Setup) -> anyhow::Result<Part>;
+
+/// The command could not be carried out.
+pub const EXIT_FAILED: u8 = 3;
+
+/// All of a serving command: configuration, stores, serving, and what it ends with.
+///
+/// # Errors
+/// What could not be done, in words for the operator.
+pub fn serve(
+    args: &ServeArgs,
+    environment: impl IntoIterator<Item = (String, String)>,
+    services: &[OpenPart],
+) -> anyhow::Result<()> {
+    let Some(setup) = Setup::new(args, environment)? else {
+        return Ok(());
+    };
+    runtime()?.block_on(async {
+        let parts = services
+            .iter()
+            .map(|open| open(&setup))
+            .collect::<Result<_, _>>()?;
+        setup.watch_apihub()?;
+        setup.run(parts).await
+    })
+}
+
+/// Prints an error where people read it, and gives the exit code.
+#[must_use]
+pub fn exit_code(outcome: anyhow::Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(EXIT_FAILED)
+    })
 }
 
 impl Setup {
@@ -55,7 +93,7 @@ impl Setup {
     ///
     /// # Errors
     /// When the address cannot be listened on.
-    pub async fn run(self, parts: Vec<Part>) -> anyhow::Result<()> {
+    async fn run(self, parts: Vec<Part>) -> anyhow::Result<()> {
         raise_open_files();
         let listen = self.config.node.listen;
         let listener = TcpListener::bind(listen).await.with_context(|| {
@@ -108,7 +146,8 @@ impl Setup {
 
 /// Unmatched paths and methods alike, as in the reference: 404 without a body.
 async fn nothing_here(request: http::Request<axum::body::Body>) -> axum::response::Response {
-    crate::body::discard(request.into_body()).await;
+    let (head, body) = request.into_parts();
+    crate::body::discard(&head.headers, body).await;
     empty(StatusCode::NOT_FOUND)
 }
 

@@ -1,0 +1,46 @@
+//! What readers and the committer share.
+
+use engine::{DomainId, DomainIds, Engine, EngineError, META};
+
+use crate::error::LedgerError;
+use crate::keys::{self, StoredHead};
+
+/// State that readers and the committer share.
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) domains: DomainIds,
+}
+
+impl Shared {
+    pub(crate) fn stored_head(
+        &self,
+        domain: DomainId,
+        anchor: &str,
+    ) -> Result<Option<StoredHead>, LedgerError> {
+        let key = keys::head(domain, anchor);
+        match self
+            .engine
+            .get_with(keys::HEADS, &key, StoredHead::decode)?
+        {
+            None => Ok(None),
+            Some(Some(head)) => Ok(Some(head)),
+            Some(None) => Err(corrupt(format!("head of {anchor}")).into()),
+        }
+    }
+
+    /// Number of anchors of a domain, as it stands on disk.
+    pub(crate) fn total(&self, domain: DomainId) -> Result<u64, LedgerError> {
+        match self
+            .engine
+            .get_with(META, &keys::totals(domain), keys::decode_count)?
+        {
+            None => Ok(0),
+            Some(Some(total)) => Ok(total),
+            Some(None) => Err(corrupt("the number of anchors of a domain".to_owned()).into()),
+        }
+    }
+}
+
+pub(crate) fn corrupt(detail: String) -> EngineError {
+    EngineError::Corrupt { detail }
+}
