@@ -70,14 +70,14 @@ pub async fn receive(
     budget: &BodyBudget,
     on_piece: impl FnMut(&[u8]),
 ) -> Result<Bytes, ApiError> {
-    let (length, share) = match admit(headers, limits, budget).await {
-        Ok(admitted) => admitted,
+    let share = match admit(headers, limits, budget).await {
+        Ok(share) => share,
         Err(refusal) => {
             discard(headers, body).await;
             return Err(refusal);
         }
     };
-    match collect(&mut body, length, share, limits, budget, on_piece).await {
+    match collect(&mut body, share, limits, budget, on_piece).await {
         Ok(bytes) => Ok(bytes),
         Err(refusal) => {
             drain(body).await;
@@ -86,42 +86,40 @@ pub async fn receive(
     }
 }
 
-/// What can be said before anything of the body is read: its stated length, and a first share.
+/// What can be said before anything of the body is read; gives a share for its stated length, or
+/// a first one when there is none.
 async fn admit(
     headers: &HeaderMap,
     limits: &BodyLimits,
     budget: &BodyBudget,
-) -> Result<(Option<u64>, Share), ApiError> {
+) -> Result<Share, ApiError> {
     let length = content_length(headers)?;
     if length.is_some_and(|length| length > limits.bytes_max) {
         return Err(too_large(limits.bytes_max));
     }
-    let share = length.unwrap_or(UNKNOWN_LENGTH_SHARE.min(limits.bytes_max));
-    let share = budget.acquire(share).await.map_err(|_| busy())?;
-    Ok((length, share))
+    let first = length.unwrap_or(UNKNOWN_LENGTH_SHARE.min(limits.bytes_max));
+    budget.acquire(first).await.map_err(|_| busy())
 }
 
 async fn collect(
     body: &mut Body,
-    length: Option<u64>,
     mut share: Share,
     limits: &BodyLimits,
     budget: &BodyBudget,
     mut on_piece: impl FnMut(&[u8]),
 ) -> Result<Bytes, ApiError> {
-    let mut held = length.unwrap_or(UNKNOWN_LENGTH_SHARE.min(limits.bytes_max));
     // Reserved, not touched: the kernel gives the pages as the bytes arrive.
-    let mut bytes = Vec::with_capacity(usize::try_from(length.unwrap_or(0)).unwrap_or(0));
+    let mut bytes = Vec::with_capacity(usize::try_from(share.bytes()).unwrap_or(0));
     let mut pace = Pace::new(limits);
     while let Some(piece) = pace.next_piece(body, budget).await? {
         let total = bytes.len() as u64 + piece.len() as u64;
         if total > limits.bytes_max {
             return Err(too_large(limits.bytes_max));
         }
+        let held = share.bytes();
         if total > held {
             let more = total.max(held * 2).min(limits.bytes_max) - held;
             share.grow(more).await.map_err(|_| busy())?;
-            held += more;
         }
         on_piece(&piece);
         bytes.extend_from_slice(&piece);

@@ -159,6 +159,11 @@ impl State {
 }
 
 impl Share {
+    /// How large the share is.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Makes the share larger by `bytes`, waiting for them.
     ///
     /// # Errors
