@@ -65,7 +65,12 @@ fn what_cannot_be_sent_as_json_text_is_refused_with_the_reason() -> Result<()> {
         Ok(())
     };
     // A lone continuation byte, a cut character, a surrogate, and plain octets.
-    for binary in [&b"\x80"[..], b"abc\xe2\x82", b"\xed\xa0\x80", &bytes(9, 300)] {
+    for binary in [
+        &b"\x80"[..],
+        b"abc\xe2\x82",
+        b"\xed\xa0\x80",
+        &bytes(9, 300),
+    ] {
         let name = store(&server, binary)?;
         let reason = format!("brick {name} is not text");
         check("binary", &[&name], Message(400, &reason))?;
@@ -75,13 +80,21 @@ fn what_cannot_be_sent_as_json_text_is_refused_with_the_reason() -> Result<()> {
     check("absent", &[&absent], Message(404, "Brick not found"))?;
     let dots = "..%2f..%2f".to_owned();
     for name in [&absent, &dots, &"undefined".to_owned(), &String::new()] {
-        check("one absent", &[&text, name], Message(404, "Brick not found"))?;
+        check(
+            "one absent",
+            &[&text, name],
+            Message(404, "Brick not found"),
+        )?;
     }
     let too_many = vec![&text; NAMES_MAX + 1];
     let between = "between 1 and 256 bricks";
     check("too many", &too_many, Message(400, between))?;
     // Two of 9 MiB are more than the largest brick, which bounds an answer.
-    check("too large", &[&large, &large], Message(400, "ask for fewer"))?;
+    check(
+        "too large",
+        &[&large, &large],
+        Message(400, "ask for fewer"),
+    )?;
     check_none(&server, between)
 }
 
