@@ -8,7 +8,7 @@ use crate::http::{Connection, HttpError, Reply, Request};
 
 /// A call that takes longer counts as unanswered. Above everything that a node's configuration
 /// lets a request wait for.
-const ANSWER_WAIT: Duration = Duration::from_secs(60);
+const ANSWER_WAIT: Duration = Duration::from_mins(1);
 
 /// A client of the node at one address.
 #[derive(Debug)]

@@ -4,8 +4,19 @@
 //! - [`process`]: starts one of them, learns its address, ends it gently or hard.
 //! - [`server`]: the same on a folder of its own, with the calls of a test.
 //! - [`http`]: a blocking HTTP/1.1 client that sends exactly the bytes it is given.
+//! - [`caller`]: a client that keeps its connection and comes back after it broke.
+//! - [`owner`]: signs the values of an anchor.
+//! - [`record`]: what a client knows of its writes, outside the system under test.
+//! - [`random`]: randomness whose seed is printed.
+//! - [`store`] and [`memory`]: what the node's own check says, and what memory it holds.
 
 pub mod binaries;
+pub mod caller;
 pub mod http;
+pub mod memory;
+pub mod owner;
 pub mod process;
+pub mod random;
+pub mod record;
 pub mod server;
+pub mod store;

@@ -18,7 +18,8 @@ impl Resident {
     /// When there is no such process, or the kernel does not say.
     pub fn of(pid: u32) -> io::Result<Self> {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let told = |name| field(&status, name).ok_or_else(|| io::Error::other(format!("no {name}")));
+        let told =
+            |name| field(&status, name).ok_or_else(|| io::Error::other(format!("no {name}")));
         Ok(Self {
             now: told("VmRSS")?,
             most: told("VmHWM")?,

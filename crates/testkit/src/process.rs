@@ -20,9 +20,9 @@ use crate::binaries::{self, Binary, BinaryError};
 
 /// Longest wait for the `listening on` line. Opening a store takes well under
 /// a second; a machine that is busy compiling takes longer.
-const READY_WAIT: Duration = Duration::from_secs(60);
+const READY_WAIT: Duration = Duration::from_mins(1);
 /// Longest wait for a process to end after it was asked to.
-const EXIT_WAIT: Duration = Duration::from_secs(60);
+const EXIT_WAIT: Duration = Duration::from_mins(1);
 /// How often a wait for the end looks.
 const EXIT_POLL: Duration = Duration::from_millis(5);
 /// Lines of standard error that are kept for messages.
@@ -93,6 +93,19 @@ impl Launch {
         command.envs(self.environment.iter().cloned());
         command.stdin(Stdio::null());
         command
+    }
+
+    /// Starts the program and kills it (SIGKILL) after `life`, however far it has come by then.
+    ///
+    /// # Errors
+    /// [`ProcessError::Io`] when it cannot be started.
+    pub fn run_for(&self, life: Duration) -> Result<(), ProcessError> {
+        let mut command = self.command();
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn()?;
+        thread::sleep(life);
+        end(&mut child);
+        Ok(())
     }
 
     /// Runs the program to its end and gives its exit status and output.

@@ -22,13 +22,13 @@ impl Random {
     ///
     /// # Errors
     /// When `KILN_SEED` is set and is not a number.
-    pub fn announced(test: &str) -> Result<Self, std::num::ParseIntError> {
+    pub fn announced(name: &str) -> Result<Self, std::num::ParseIntError> {
         let seed = match env::var(SEED_VARIABLE) {
             Ok(text) => text.parse()?,
             // The standard library seeds its hashers from the operating system.
-            Err(_) => RandomState::new().hash_one(test),
+            Err(_) => RandomState::new().hash_one(name),
         };
-        eprintln!("{test}: {SEED_VARIABLE}={seed}");
+        eprintln!("{name}: {SEED_VARIABLE}={seed}");
         Ok(Self(seed))
     }
 
@@ -87,6 +87,9 @@ mod tests {
         let mut random = Random::new(1);
         assert!((0..1000).all(|_| random.below(3) < 3));
         assert_eq!((random.below(0), random.index(0)), (0, 0));
-        assert_eq!([0, 1, 7, 8, 9].map(|it| random.bytes(it).len()), [0, 1, 7, 8, 9]);
+        assert_eq!(
+            [0, 1, 7, 8, 9].map(|it| random.bytes(it).len()),
+            [0, 1, 7, 8, 9]
+        );
     }
 }

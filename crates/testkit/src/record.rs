@@ -106,7 +106,9 @@ impl Record {
 /// When the file cannot be read or holds a line that is none of a record.
 pub fn read(path: &Path) -> io::Result<BTreeMap<String, Operation>> {
     let text = std::fs::read_to_string(path)?;
-    let whole = text.rfind('\n').map_or("", |end| text.get(..end).unwrap_or(""));
+    let whole = text
+        .rfind('\n')
+        .map_or("", |end| text.get(..end).unwrap_or(""));
     let mut operations: BTreeMap<String, Operation> = BTreeMap::new();
     for (place, line) in whole.lines().enumerate() {
         let foreign = || io::Error::new(io::ErrorKind::InvalidData, format!("line `{line}`"));
@@ -138,10 +140,17 @@ mod tests {
     fn states(lines: &str) -> io::Result<Vec<(String, State)>> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("record");
-        let mut file = OpenOptions::new().create(true).append(true).open(&path).unwrap();
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .unwrap();
         file.write_all(lines.as_bytes()).unwrap();
         let operations = read(&path)?;
-        Ok(operations.into_iter().map(|(key, it)| (key, it.state)).collect())
+        Ok(operations
+            .into_iter()
+            .map(|(key, it)| (key, it.state))
+            .collect())
     }
 
     #[test]
@@ -165,7 +174,10 @@ mod tests {
     #[test]
     fn an_acknowledgement_is_never_taken_back() {
         let again = "pending a 1\nacknowledged a\npending a 1\n";
-        assert_eq!(states(again).unwrap(), [("a".to_owned(), State::Acknowledged)]);
+        assert_eq!(
+            states(again).unwrap(),
+            [("a".to_owned(), State::Acknowledged)]
+        );
         assert!(states("pending a 1\nacknowledged a\nabsent a\n").is_err());
     }
 

@@ -23,7 +23,10 @@ impl Checked {
     /// The number at a JSON pointer of the report, such as `/bricks/sound`; 0 when it is absent.
     #[must_use]
     pub fn count(&self, pointer: &str) -> u64 {
-        self.report.pointer(pointer).and_then(Value::as_u64).unwrap_or(0)
+        self.report
+            .pointer(pointer)
+            .and_then(Value::as_u64)
+            .unwrap_or(0)
     }
 
     /// Whether it found the stores to be in order.
