@@ -3,14 +3,12 @@
 use testkit::random::Random;
 
 /// A size worth trying.
-#[derive(Debug)]
-pub(crate) struct InterestingSize {
+struct InterestingSize {
     /// Bytes.
-    pub(crate) bytes: usize,
+    bytes: usize,
     /// How often it is taken, against the others.
     weight: u64,
     /// Why it is interesting.
-    #[expect(dead_code, reason = "for the reader of the table and of Debug output")]
     reason: &'static str,
 }
 
@@ -31,17 +29,41 @@ const INTERESTING_SIZES: &[InterestingSize] = &[
     size(4095, 100, "the largest that stays in the tables"),
     size(4096, 100, "the smallest that goes to a blob file"),
     size(4097, 100, "one more"),
-    size(16 * 1024, 100, "the listener reads a body in pieces of this size"),
+    size(
+        16 * 1024,
+        100,
+        "the listener reads a body in pieces of this size",
+    ),
     size(16 * 1024 + 1, 60, "the last piece has one byte"),
-    size(32 * 1024 - 100, 60, "with its key and frame about one block of the write-ahead log"),
-    size(32 * 1024 + 1, 60, "more than one block of the log, so it is stored in fragments"),
-    size(64 * 1024, 60, "the first share of the body budget, exactly used up"),
+    size(
+        32 * 1024 - 100,
+        60,
+        "with its key and frame about one block of the write-ahead log",
+    ),
+    size(
+        32 * 1024 + 1,
+        60,
+        "more than one block of the log, so it is stored in fragments",
+    ),
+    size(
+        64 * 1024,
+        60,
+        "the first share of the body budget, exactly used up",
+    ),
     size(64 * 1024 + 1, 60, "the share has to grow"),
-    size(1 << 20, 20, "the largest body that may use the whole budget"),
+    size(
+        1 << 20,
+        20,
+        "the largest body that may use the whole budget",
+    ),
     size((1 << 20) + 1, 10, "the smallest that may not"),
     size(8 << 20, 1, "a batch is closed at this many bytes"),
     size(10_000_064, 1, "the SDK's default chunk with its envelope"),
-    size(16 << 20, 1, "the largest brick that a node takes by default"),
+    size(
+        16 << 20,
+        1,
+        "the largest brick that a node takes by default",
+    ),
 ];
 
 /// Picks a size of at most `bytes_max`.
@@ -55,4 +77,12 @@ pub(crate) fn pick(random: &mut Random, bytes_max: usize) -> usize {
         ticket -= size.weight;
     }
     0
+}
+
+/// Why a size is in the table, for messages.
+pub(crate) fn reason(bytes: usize) -> &'static str {
+    let mut sizes = INTERESTING_SIZES.iter();
+    sizes
+        .find(|it| it.bytes == bytes)
+        .map_or("none of the table", |it| it.reason)
 }

@@ -32,6 +32,8 @@ pub(crate) struct Writer {
     pub(crate) random: Random,
     /// Operations of the record from this place on belong to the round that is going on.
     pub(crate) round_begins: usize,
+    /// Requests that the node turned away because it was busy.
+    pub(crate) refused: u64,
     versions: Vec<u64>,
     generation: u64,
 }
@@ -47,7 +49,12 @@ struct Step {
 
 impl Writer {
     /// A writer whose record lies in `folder`.
-    pub(crate) fn new(number: usize, folder: &Path, domain: &Domain, random: Random) -> Result<Self> {
+    pub(crate) fn new(
+        number: usize,
+        folder: &Path,
+        domain: &Domain,
+        random: Random,
+    ) -> Result<Self> {
         let name = format!("writer-{number}");
         let record_path = folder.join(&name);
         Ok(Self {
@@ -58,6 +65,7 @@ impl Writer {
             owners: Vec::new(),
             random,
             round_begins: 0,
+            refused: 0,
             versions: Vec::new(),
             generation: 0,
         })
@@ -69,16 +77,22 @@ impl Writer {
         loop {
             let step = self.next()?;
             self.record.pending(&step.key, &step.note)?;
+            let has_body = !step.body.is_empty();
             let Ok(reply) = caller.call("PUT", &step.target, Some(step.body)) else {
                 // The node is gone, with or without having carried this out.
                 return Ok(self.record.flush()?);
             };
             match reply.status {
-                status if status == step.expected => self.acknowledged(&step.key),
-                // The body budget is in use by larger bricks: nothing was promised, so it stays
-                // pending. Anchors and documents of a small size never meet this.
-                503 if reply.header("Retry-After").is_some() => self.random = self.random.fork(),
-                status => bail!("{}: {} answered {status} {}", self.name, step.target, reply.text()),
+                status if status == step.expected => self.record.acknowledge(&step.key),
+                // Larger bodies hold the budget: nothing was promised, so the operation stays
+                // pending. Entries of anchors have no body and never meet this.
+                503 if has_body => self.refused += 1,
+                status => bail!(
+                    "{}: {} answered {status} {}",
+                    self.name,
+                    step.target,
+                    reply.text()
+                ),
             }
         }
     }
@@ -94,10 +108,6 @@ impl Writer {
             *versions = history.len() as u64;
         }
         Ok(())
-    }
-
-    fn acknowledged(&mut self, key: &str) {
-        self.record.acknowledge(key);
     }
 
     fn next(&mut self) -> Result<Step> {
@@ -122,7 +132,10 @@ impl Writer {
     }
 
     fn document(&mut self) -> Step {
-        let (seed, length) = (self.random.bits(), pick(&mut self.random, DOCUMENT_BYTES_MAX));
+        let (seed, length) = (
+            self.random.bits(),
+            pick(&mut self.random, DOCUMENT_BYTES_MAX),
+        );
         let path = format!("{}-{}", self.name, self.random.below(DOCUMENTS));
         self.generation += 1;
         Step {
@@ -156,7 +169,11 @@ impl Writer {
         let hash = BrickHash::of(&self.random.bytes(8)).to_string();
         let owner = self.owners.get_mut(place).context("no such anchor")?;
         let versions = self.versions.get_mut(place).context("no such anchor")?;
-        let action = if owner.exists() { "append-to-anchor" } else { "create-anchor" };
+        let action = if owner.exists() {
+            "append-to-anchor"
+        } else {
+            "create-anchor"
+        };
         let value = owner.sign(&hash, FIRST_MS + *versions)?;
         let step = Step {
             target: format!("/anchor/{}/{action}/{}/{value}", self.domain, owner.id()),
