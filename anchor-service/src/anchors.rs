@@ -101,10 +101,17 @@ pub(crate) async fn total(service: &Anchors, domain: &str) -> Result<Response, A
     )
 }
 
+/// An anchor id of any domain, in its one form.
+pub(crate) fn parse_any_id(text: &str) -> Result<AnchorId, ApiError> {
+    AnchorId::parse_wrapped(text).map_err(|error| {
+        let reason = with_causes(&error);
+        ApiError::bad_request(format!("the anchor id is refused: {reason}"))
+    })
+}
+
 /// An anchor id of this domain, in its one form.
 pub(crate) fn parse_id(domain: &Domain, text: &str) -> Result<AnchorId, ApiError> {
-    let id = AnchorId::parse_wrapped(text)
-        .map_err(|error| ApiError::bad_request(format!("the anchor id is refused: {error}")))?;
+    let id = parse_any_id(text)?;
     if id.domain() != domain {
         return Err(ApiError::bad_request(format!(
             "the anchor id belongs to domain {}, not to {domain}",
@@ -115,8 +122,10 @@ pub(crate) fn parse_id(domain: &Domain, text: &str) -> Result<AnchorId, ApiError
 }
 
 pub(crate) fn parse_value(text: &str) -> Result<AnchorValue, ApiError> {
-    AnchorValue::parse_wrapped(text)
-        .map_err(|error| ApiError::bad_request(format!("the anchor value is refused: {error}")))
+    AnchorValue::parse_wrapped(text).map_err(|error| {
+        let reason = with_causes(&error);
+        ApiError::bad_request(format!("the anchor value is refused: {reason}"))
+    })
 }
 
 /// What a client is told of a ledger's refusal. The texts of 409 and 428 on append are those that
@@ -141,8 +150,8 @@ pub(crate) fn ledger_error(id: &str, error: LedgerError) -> ApiError {
         LedgerError::Create(CreateError::BadSignature) => {
             ApiError::bad_request("Failed to verify signature")
         }
-        LedgerError::Create(reason) => ApiError::bad_request(with_cause(&reason)),
-        LedgerError::Append(reason) => ApiError::bad_request(with_cause(&reason)),
+        LedgerError::Create(reason) => ApiError::bad_request(with_causes(&reason)),
+        LedgerError::Append(reason) => ApiError::bad_request(with_causes(&reason)),
         LedgerError::OutOfSpace => ApiError::out_of_space(),
         LedgerError::Contended => {
             ApiError::unavailable("other writers keep changing this anchor; try again", 1)
@@ -156,9 +165,9 @@ pub(crate) fn ledger_error(id: &str, error: LedgerError) -> ApiError {
     }
 }
 
-fn with_cause(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
+/// What is wrong, down to the character; these errors repeat nothing of what was sent.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
 }

@@ -10,12 +10,12 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use keyssi::AnchorId;
-use ledger::{Entry, Intent};
+use ledger::{BatchError, Entry, Intent, LedgerError};
 use node::ApiError;
 use serde::Deserialize;
 
 use crate::Anchors;
-use crate::anchors::{ledger_error, parse_id, parse_value};
+use crate::anchors::{ledger_error, parse_any_id, parse_id, parse_value};
 
 /// Entries that one request may hold: each costs a signature check.
 const ENTRIES_MAX: usize = 1024;
@@ -45,13 +45,14 @@ pub(crate) async fn write(
             "the body is not a JSON array of {{\"anchorId\", \"anchorValue\"}}: {error}"
         ))
     })?;
-    let mut entries = Vec::new();
+    let (mut entries, mut places) = (Vec::new(), Vec::new());
     for (index, item) in items.into_iter().enumerate() {
         let values = item.value.into_iter().chain(item.values);
         let id = id_of(service, domain, &item.id).map_err(|error| error.at(index))?;
         let before = entries.len();
         for value in values {
             let value = parse_value(&value).map_err(|error| error.at(index))?;
+            places.push((index, id.as_str().to_owned()));
             entries.push(Entry {
                 id: id.clone(),
                 value,
@@ -70,24 +71,29 @@ pub(crate) async fn write(
     if entries.is_empty() {
         return Err(ApiError::bad_request("the array names no anchor"));
     }
-    let ids: Vec<String> = entries
-        .iter()
-        .map(|entry| entry.id.as_str().to_owned())
-        .collect();
-    service.ledger.write_all(entries).await.map_err(|error| {
-        let id = ids.get(error.index).map_or("", String::as_str);
-        ledger_error(id, error.source)
-    })?;
+    let written = service.ledger.write_all(entries).await;
+    written.map_err(|error| refusal(error, &places))?;
     Ok(node::empty(StatusCode::CREATED))
+}
+
+/// What a client is told; `places` has the item and the anchor of each entry.
+fn refusal(error: BatchError, places: &[(usize, String)]) -> ApiError {
+    let place = places.get(error.index);
+    let is_of_an_item = matches!(
+        error.source,
+        LedgerError::Create(_) | LedgerError::Append(_)
+    );
+    let told = ledger_error(place.map_or("", |(_, id)| id), error.source);
+    match place {
+        Some((index, _)) if is_of_an_item => told.at(*index),
+        _ => told,
+    }
 }
 
 fn id_of(service: &Anchors, domain: Option<&str>, text: &str) -> Result<AnchorId, ApiError> {
     let named = match domain {
         Some(domain) => domain.to_owned(),
-        None => AnchorId::parse_wrapped(text)
-            .map_err(|error| ApiError::bad_request(format!("the anchor id is refused: {error}")))?
-            .domain()
-            .to_string(),
+        None => parse_any_id(text)?.domain().to_string(),
     };
     parse_id(&service.domain(&named)?, text)
 }
