@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use engine::{Committer, DomainIds, Engine, EngineOptions, Health, OpenError};
-use keyssi::{AnchorId, AnchorValue, Domain, Head};
+use keyssi::{AnchorId, AnchorKind, AnchorValue, AppendError, Domain, Head};
 use tokio::sync::oneshot;
 
 use crate::commit::{self, Change, Job, Outcome, Work};
@@ -283,6 +283,10 @@ fn load(shared: &Shared, id: &AnchorId) -> Result<Judged, LedgerError> {
 
 fn next_head(entry: &Entry, head: Option<&Head>) -> Result<Head, LedgerError> {
     match (head, entry.intent) {
+        // Said first, as the reference does: no creation would help.
+        (None, Intent::Append) if entry.id.kind() == AnchorKind::Constant => {
+            Err(LedgerError::Append(AppendError::ConstantAnchor))
+        }
         (None, Intent::Append) => Err(LedgerError::Absent),
         (None, _) => keyssi::create(&entry.id, &entry.value).map_err(LedgerError::Create),
         (Some(_), Intent::Create) => Err(LedgerError::AlreadyExists),
