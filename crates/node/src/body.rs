@@ -36,6 +36,12 @@ pub struct BodyLimits {
 
 /// Grace before the minimum rate counts.
 const RATE_GRACE: Duration = Duration::from_secs(10);
+/// While others wait for its memory, a body must arrive at a rate at which all that it holds would
+/// arrive in this time. Without it a few clients that send a little now and then could hold the
+/// whole budget for hours.
+const PRESSED_TIME_MAX: Duration = Duration::from_mins(2);
+/// The rate under pressure is taken over this time, so that a fast start does not pay for a stall.
+const PRESSED_WINDOW: Duration = Duration::from_secs(10);
 
 /// Bytes with their share, so that both live equally long.
 struct Held {
@@ -111,7 +117,7 @@ async fn collect(
     // Reserved, not touched: the kernel gives the pages as the bytes arrive.
     let mut bytes = Vec::with_capacity(usize::try_from(share.bytes()).unwrap_or(0));
     let mut pace = Pace::new(limits);
-    while let Some(piece) = pace.next_piece(body, budget).await? {
+    while let Some(piece) = pace.next_piece(body, share.bytes(), budget).await? {
         let total = bytes.len() as u64 + piece.len() as u64;
         if total > limits.bytes_max {
             return Err(too_large(limits.bytes_max));
@@ -133,6 +139,8 @@ struct Pace<'a> {
     started: Instant,
     last: Instant,
     received: u64,
+    /// When the current window began, and what had been received by then.
+    window: (Instant, u64),
 }
 
 impl<'a> Pace<'a> {
@@ -143,12 +151,15 @@ impl<'a> Pace<'a> {
             started: now,
             last: now,
             received: 0,
+            window: (now, 0),
         }
     }
 
+    /// The next piece of a body that holds `held` bytes of the budget; `None` at its end.
     async fn next_piece(
         &mut self,
         body: &mut Body,
+        held: u64,
         budget: &BodyBudget,
     ) -> Result<Option<Bytes>, ApiError> {
         loop {
@@ -164,9 +175,13 @@ impl<'a> Pace<'a> {
                     self.last = Instant::now();
                     self.received += piece.len() as u64;
                     self.require_rate()?;
+                    self.require_pressed_rate(held, budget)?;
                     return Ok(Some(piece));
                 }
-                Err(_) => self.require_progress(budget)?,
+                Err(_) => {
+                    self.require_progress(budget)?;
+                    self.require_pressed_rate(held, budget)?;
+                }
             }
         }
     }
@@ -195,6 +210,22 @@ impl<'a> Pace<'a> {
                 "the request body arrives too slowly; send it again",
             ));
         }
+        Ok(())
+    }
+
+    fn require_pressed_rate(&mut self, held: u64, budget: &BodyBudget) -> Result<(), ApiError> {
+        let (began, before) = self.window;
+        let elapsed = began.elapsed();
+        if elapsed < PRESSED_WINDOW {
+            return Ok(());
+        }
+        let due = (held / PRESSED_TIME_MAX.as_secs()).saturating_mul(elapsed.as_secs());
+        if self.received - before < due && budget.is_pressed() {
+            return Err(stalled(
+                "the request body arrives too slowly while others wait; send it again",
+            ));
+        }
+        self.window = (Instant::now(), self.received);
         Ok(())
     }
 }
@@ -247,4 +278,87 @@ fn stalled(text: &str) -> ApiError {
 
 fn busy() -> ApiError {
     ApiError::unavailable("the node holds as many body bytes as it may; try again", 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll, ready};
+
+    use hyper::body::Frame;
+    use tokio::time::Interval;
+
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    /// A body whose pieces come at a steady rate and never end.
+    struct Steady {
+        beat: Interval,
+        piece_bytes: usize,
+    }
+
+    impl Steady {
+        fn body(every: Duration, piece_bytes: usize) -> Body {
+            let beat = tokio::time::interval(every);
+            Body::new(Self { beat, piece_bytes })
+        }
+    }
+
+    impl axum::body::HttpBody for Steady {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            ready!(self.beat.poll_tick(context));
+            let piece = Bytes::from(vec![0; self.piece_bytes]);
+            Poll::Ready(Some(Ok(Frame::data(piece))))
+        }
+    }
+
+    /// Receives an endless body that states 16 MiB while another one of that size waits for the
+    /// same budget of 32 MiB (28 for large ones), again and again for three minutes; gives the
+    /// status that it ended with, and when.
+    async fn under_pressure(body: Body) -> (StatusCode, Duration) {
+        let budget = BodyBudget::new(32 * MIB);
+        let waiting = budget.clone();
+        let other = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            while waiting.acquire(16 * MIB).await.is_err() {}
+        });
+        let limits = BodyLimits {
+            bytes_max: 16 * MIB,
+            bytes_per_second_min: 1024,
+            idle_max: Duration::from_secs(20),
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_LENGTH, (16 * MIB).into());
+        let started = Instant::now();
+        let refusal = receive(&headers, body, &limits, &budget, |_| ()).await;
+        let took = started.elapsed();
+        other.await.unwrap();
+        let answer = axum::response::IntoResponse::into_response(refusal.unwrap_err());
+        (answer.status(), took)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_dribbles_gives_way_to_those_that_wait() {
+        // Twice the rate that is enough while nobody waits.
+        let dribbling = Steady::body(Duration::from_millis(500), 1024);
+        let (status, took) = under_pressure(dribbling).await;
+        assert_eq!(status, StatusCode::REQUEST_TIMEOUT);
+        assert!(took < PRESSED_WINDOW + DISCARD_TIME_MAX * 2, "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_moves_is_received_to_its_end_whoever_waits() {
+        // Half as fast again as it must be: only the limit on its size ends it.
+        let moving = Steady::body(Duration::from_millis(500), 100 << 10);
+        let (status, took) = under_pressure(moving).await;
+        assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+        assert!(took > Duration::from_mins(1), "{took:?}");
+    }
 }
