@@ -15,7 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, Sleep};
 
@@ -27,8 +27,28 @@ use crate::front::Front;
 /// Largest request header with its line, in bytes; more is answered 431. Also the size of the
 /// pieces in which a body is read, so that many connections cost little.
 const HEADER_BYTES_MAX: usize = 16 << 10;
+/// Connections that the kernel keeps until they are accepted. Tokio's own figure is 128; clients of
+/// a burst beyond it wait a second for the kernel to try again, or believe in a connection that the
+/// node never hears of. The system's `somaxconn` (4096 on Linux) may lower it.
+const BACKLOG: u32 = 1024;
 /// Pause after a failed accept (out of file descriptors, say), so that it is not retried at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Listens on an address; port 0 takes a free one.
+///
+/// # Errors
+/// When the address cannot be listened on. Must be called within a runtime.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // As Tokio does: a restarted node gets its port while old connections are in TIME_WAIT.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Serves until `stop` says so, then lets what is in flight end, up to the configured time.
 ///

@@ -13,7 +13,6 @@ use anyhow::Context;
 use axum::Router;
 use axum::response::IntoResponse;
 use http::StatusCode;
-use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::cors::Cors;
@@ -96,7 +95,7 @@ impl Setup {
     async fn run(self, parts: Vec<Part>) -> anyhow::Result<()> {
         raise_open_files();
         let listen = self.config.node.listen;
-        let listener = TcpListener::bind(listen).await.with_context(|| {
+        let listener = listener::bind(listen).with_context(|| {
             format!(
                 "cannot listen on {listen}; if another process has the port, try --listen {}:0",
                 listen.ip()
