@@ -2,6 +2,7 @@
 //!
 //! A service is a [`Part`]; [`serve`] puts everything else in front of it.
 
+mod allocator;
 pub mod apihub;
 mod body;
 mod budget;

@@ -68,6 +68,7 @@ pub fn serve(
     let Some(setup) = Setup::new(args, environment)? else {
         return Ok(());
     };
+    crate::allocator::settle();
     runtime()?.block_on(async {
         let parts = services
             .iter()
