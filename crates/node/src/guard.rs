@@ -11,13 +11,10 @@ use http::{HeaderMap, StatusCode, Uri, Version, header};
 
 use crate::ApiError;
 
-const FORWARDING_HEADERS: [&str; 5] = [
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-real-ip",
-];
+/// What proxies add: by RFC 7239, by RFC 9110 §7.6.3, and by custom.
+const FORWARDING_HEADERS: [&str; 3] = ["forwarded", "via", "x-real-ip"];
+/// How the other customary ones begin (`X-Forwarded-For`, `-Host`, `-Port`, …).
+const FORWARDING_PREFIX: &str = "x-forwarded-";
 
 /// Who may be meant by a request's `Host`.
 #[derive(Clone, Debug)]
@@ -40,18 +37,19 @@ impl Guard {
         uri: &Uri,
         headers: &HeaderMap,
     ) -> Result<(), ApiError> {
-        if let Some(name) = FORWARDING_HEADERS
-            .iter()
-            .find(|name| headers.contains_key(**name))
-        {
+        let mut names = headers.keys().map(http::HeaderName::as_str);
+        if let Some(name) = names.find(|name| is_forwarding(name)) {
             return Err(ApiError::new(
                 StatusCode::FORBIDDEN,
                 format!("this listener has no authentication and refuses the header {name}"),
             ));
         }
-        let named = headers
-            .get(header::HOST)
-            .map(|host| host.to_str().unwrap_or("?"));
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let named = hosts.next().map(|host| host.to_str().unwrap_or("?"));
+        if hosts.next().is_some() {
+            // RFC 9112 §3.2; what reads the other one would judge another request.
+            return Err(ApiError::bad_request("there is more than one Host header"));
+        }
         if named.is_none() && version == Version::HTTP_11 {
             return Err(ApiError::bad_request("the Host header is missing"));
         }
@@ -79,6 +77,10 @@ impl Guard {
         name.eq_ignore_ascii_case("localhost")
             || self.hosts.iter().any(|own| own.eq_ignore_ascii_case(name))
     }
+}
+
+fn is_forwarding(name: &str) -> bool {
+    FORWARDING_HEADERS.contains(&name) || name.starts_with(FORWARDING_PREFIX)
 }
 
 fn without_port(host: &str) -> &str {
@@ -139,12 +141,32 @@ mod tests {
         headers.insert(header::HOST, "localhost".parse().unwrap());
         let target = Uri::from_static("http://evil.example/bdns");
         assert!(guard.admit(Version::HTTP_11, &target, &headers).is_err());
-        headers.insert("x-forwarded-for", "192.0.2.1".parse().unwrap());
-        assert!(
-            guard
-                .admit(Version::HTTP_11, &Uri::from_static("/"), &headers)
-                .is_err()
-        );
+        for name in [
+            "x-forwarded-for",
+            "x-forwarded-port",
+            "forwarded",
+            "via",
+            "x-real-ip",
+        ] {
+            let mut headers = headers.clone();
+            headers.insert(name, "192.0.2.1".parse().unwrap());
+            let root = Uri::from_static("/");
+            assert!(
+                guard.admit(Version::HTTP_11, &root, &headers).is_err(),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn two_hosts_are_refused_even_if_both_are_own() {
+        let guard = Guard::new("127.0.0.1".parse().unwrap(), Vec::new());
+        let mut headers = HeaderMap::new();
+        for host in ["localhost", "127.0.0.1"] {
+            headers.append(header::HOST, host.parse().unwrap());
+        }
+        let root = Uri::from_static("/");
+        assert!(guard.admit(Version::HTTP_11, &root, &headers).is_err());
     }
 
     #[test]
