@@ -36,9 +36,10 @@ pub(crate) struct Key(SigningKey);
 
 impl Key {
     /// The key called `name`, always the same one.
+    #[expect(clippy::expect_used, reason = "one name in 2^128 is of no key")]
     pub(crate) fn of(name: &str) -> Self {
         let bytes = Sha256::digest(name);
-        Self(SigningKey::from_slice(&bytes).expect("a hash is almost never out of range"))
+        Self(SigningKey::from_slice(&bytes).expect("a hash within the order of the curve"))
     }
 
     /// The base64 text of the public key.

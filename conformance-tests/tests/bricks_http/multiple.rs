@@ -55,7 +55,7 @@ fn texts_come_back_as_they_were_and_in_order() -> Result<()> {
 fn what_cannot_be_sent_as_json_text_is_refused_with_the_reason() -> Result<()> {
     let server = Server::start("")?;
     let text = store(&server, b"text")?;
-    let large = store(&server, &[b'x'; 9 << 20])?;
+    let large = store(&server, &vec![b'x'; 9 << 20])?;
     let check = |case: &str, names: &[&String], expected: Answer<'_>| -> Result<()> {
         let names: Vec<String> = names.iter().map(|it| (*it).clone()).collect();
         let reply = server.fetch(&target(&names))?;
