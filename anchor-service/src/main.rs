@@ -16,7 +16,7 @@ struct Cli {
 fn main() -> ExitCode {
     let served = node::serve(
         &Cli::parse().serve,
-        std::env::vars(),
+        std::env::vars_os(),
         &[anchor_service::open],
     );
     node::exit_code(served.map(|()| ExitCode::SUCCESS))

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     node::exit_code(match Cli::parse().command {
         Command::Serve(args) => {
             let services = [bricks_server::open, anchor_service::open];
-            node::serve(&args, std::env::vars(), &services).map(|()| ExitCode::SUCCESS)
+            node::serve(&args, std::env::vars_os(), &services).map(|()| ExitCode::SUCCESS)
         }
         Command::Store(command) => store::run(&command),
     })

@@ -12,7 +12,8 @@ use crate::body::BodyLimits;
 
 /// Smallest allowed limit for a brick: the SDK's default chunk and its envelope, in bytes.
 pub const BRICK_BYTES_FLOOR: u64 = 10_000_064;
-const ENV_PREFIX: &str = "KILN__";
+/// How the names of our variables begin.
+pub(crate) const ENV_PREFIX: &str = "KILN__";
 
 /// Everything that can be configured. Each key's default is in [`Config::default`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -37,8 +37,8 @@ impl Guard {
         uri: &Uri,
         headers: &HeaderMap,
     ) -> Result<(), ApiError> {
-        let mut names = headers.keys().map(http::HeaderName::as_str);
-        if let Some(name) = names.find(|name| is_forwarding(name)) {
+        let mut sent = headers.keys().map(http::HeaderName::as_str);
+        if let Some(name) = sent.find(|name| is_forwarding(name)) {
             return Err(ApiError::new(
                 StatusCode::FORBIDDEN,
                 format!("this listener has no authentication and refuses the header {name}"),

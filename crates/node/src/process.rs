@@ -1,5 +1,6 @@
 //! The life of a serving process: folder lock, runtime, listening, stopping.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::future::Future;
 use std::io::Write;
@@ -62,10 +63,10 @@ pub const EXIT_FAILED: u8 = 3;
 /// What could not be done, in words for the operator.
 pub fn serve(
     args: &ServeArgs,
-    environment: impl IntoIterator<Item = (String, String)>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
     services: &[OpenPart],
 ) -> anyhow::Result<()> {
-    let Some(setup) = Setup::new(args, environment)? else {
+    let Some(setup) = Setup::new(args, as_text(environment)?)? else {
         return Ok(());
     };
     crate::allocator::settle();
@@ -77,6 +78,27 @@ pub fn serve(
         setup.watch_apihub()?;
         setup.run(parts).await
     })
+}
+
+/// The variables that could be meant for us. Other programs' may hold any bytes.
+fn as_text(
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> anyhow::Result<Vec<(String, String)>> {
+    let mut variables = Vec::new();
+    for (name, value) in environment {
+        // Our names are ASCII.
+        let Ok(name) = name.into_string() else {
+            continue;
+        };
+        match value.into_string() {
+            Ok(value) => variables.push((name, value)),
+            Err(_) if name.starts_with(crate::config::ENV_PREFIX) => {
+                anyhow::bail!("the variable {name} is not UTF-8 text")
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(variables)
 }
 
 /// Prints an error where people read it, and gives the exit code.
@@ -105,15 +127,10 @@ impl Setup {
         let address = listener.local_addr()?;
         let limits = self.config.limits.clone();
         let (front, locks) = self.front(address, parts);
+        // From the announcement on a signal must end the process in good order.
+        let stop = stop_signal()?;
         announce(&format!("listening on http://{address}"))?;
-        listener::serve(
-            listener,
-            Arc::new(front),
-            limits,
-            self.budget,
-            stop_signal()?,
-        )
-        .await?;
+        listener::serve(listener, Arc::new(front), limits, self.budget, stop).await?;
         drop(locks);
         tracing::info!("stopped");
         Ok(())
@@ -203,18 +220,28 @@ fn raise_open_files() {
 /// # Errors
 /// When the folder cannot be created, or another process holds the store.
 pub fn lock_store(data: &Path, store: &str) -> anyhow::Result<File> {
+    let unusable = || {
+        format!(
+            "the data folder {} cannot be used; name another one with --data",
+            data.display()
+        )
+    };
     if !data.exists() {
-        std::fs::create_dir_all(data)
-            .with_context(|| format!("cannot create the data folder {}", data.display()))?;
+        std::fs::create_dir_all(data).with_context(unusable)?;
         tracing::info!(folder = %data.display(), "created the data folder");
     }
+    anyhow::ensure!(
+        data.is_dir(),
+        "{} is not a folder; name the data folder with --data",
+        data.display()
+    );
     let path = data.join(format!("{store}.lock"));
     let file = File::options()
         .create(true)
         .truncate(false)
         .write(true)
         .open(&path)
-        .with_context(|| format!("cannot open {}", path.display()))?;
+        .with_context(unusable)?;
     let taken = rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive);
     anyhow::ensure!(
         taken.is_ok(),
