@@ -83,6 +83,8 @@ fn stalled(
         run(address, &target, behaviours, STALLED, deadline)
     })?;
     report(name, started.elapsed(), &fates, &beside_them);
+    ensure!(beside_them.small > 0, "no small call was served");
+    ensure!(beside_them.large > 0, "nothing large got through");
     let resident = beside_them.resident;
     ensure!(
         resident <= RESIDENT_MAX,
