@@ -83,6 +83,14 @@ impl ApiHub {
         {
             warn(format!("{}: {key} is not honoured", path.display()));
         }
+        for (key, is_right) in [
+            ("preventRateLimit", Value::is_boolean as fn(&Value) -> bool),
+            ("readOnlyFile", Value::is_string),
+        ] {
+            if let Some(value) = object.get(key).filter(|value| !is_right(value)) {
+                warn(format!("{}: {key} {value} is not honoured", path.display()));
+            }
+        }
         let port = match object.get("port") {
             None | Some(Value::Null) => None,
             Some(value) => {
@@ -108,8 +116,9 @@ impl ApiHub {
     pub fn domains(&self, warn: &mut dyn FnMut(String)) -> anyhow::Result<DomainTable> {
         let mut domains = BTreeMap::new();
         let hosts_path = self.config().join("bdns.hosts");
-        let hosts = read_object(&hosts_path)?.unwrap_or_default();
-        for name in hosts.keys() {
+        // One read for both uses: what is served of the file is what was parsed.
+        let bdns = read_text(&hosts_path)?.unwrap_or_else(|| "{}".to_owned());
+        for name in parse_object(&hosts_path, &bdns)?.keys() {
             add(&mut domains, name, Anchoring::Embedded, &hosts_path, warn);
         }
         for path in json_files(&self.config().join("domains"))? {
@@ -132,11 +141,7 @@ impl ApiHub {
                 warn,
             );
         }
-        let bdns = match std::fs::read(&hosts_path) {
-            Ok(text) => Bytes::from(text),
-            Err(_) => Bytes::from_static(b"{}"),
-        };
-        Ok(DomainTable::new(domains, bdns))
+        Ok(DomainTable::new(domains, Bytes::from(bdns)))
     }
 
     /// Looks every second whether the domain files have changed, and replaces the table when they
@@ -247,9 +252,13 @@ fn anchoring(
             ));
         }
     }
-    match settings.get("type").and_then(Value::as_str) {
-        None | Some("FS") => Anchoring::Embedded,
+    match settings.get("type") {
+        None => Anchoring::Embedded,
+        Some(Value::String(kind)) if kind == "FS" => Anchoring::Embedded,
         Some(kind) => {
+            let kind = kind
+                .as_str()
+                .map_or_else(|| kind.to_string(), str::to_owned);
             warn(format!(
                 "{}: anchoring type {kind} is not served; the domain's bricks are, its anchors are not",
                 path.display()
@@ -260,13 +269,21 @@ fn anchoring(
 }
 
 fn read_object(path: &Path) -> anyhow::Result<Option<serde_json::Map<String, Value>>> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-    };
-    match serde_json::from_str(&text) {
-        Ok(Value::Object(object)) => Ok(Some(object)),
+    let text = read_text(path)?;
+    text.map(|text| parse_object(path, &text)).transpose()
+}
+
+fn read_text(path: &Path) -> anyhow::Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+fn parse_object(path: &Path, text: &str) -> anyhow::Result<serde_json::Map<String, Value>> {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(object)) => Ok(object),
         Ok(_) => anyhow::bail!("{} is not a JSON object", path.display()),
         Err(error) => Err(error).with_context(|| format!("{} is not JSON", path.display())),
     }

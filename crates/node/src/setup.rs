@@ -84,6 +84,10 @@ impl Setup {
             config.rate_limit.enabled &= !settings.prevent_rate_limit;
             read_only_files = apihub.read_only_files(&settings);
             table = Some(apihub.domains(&mut warn)?);
+            if config.domains != Config::load(None, [])?.domains {
+                warn("[[domain]] is not used: with --apihub-root the ApiHub says which domains there are".to_owned());
+            }
+            config.domains.clear();
         }
         if let Some(data) = &args.data {
             config.node.data.clone_from(data);
