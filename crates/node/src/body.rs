@@ -86,7 +86,10 @@ pub async fn receive(
     match collect(&mut body, share, limits, budget, on_piece).await {
         Ok(bytes) => Ok(bytes),
         Err(refusal) => {
-            drain(body).await;
+            // What stalled has nothing to drain.
+            if refusal.status() != StatusCode::REQUEST_TIMEOUT {
+                drain(body).await;
+            }
             Err(refusal)
         }
     }

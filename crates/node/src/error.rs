@@ -54,6 +54,11 @@ impl ApiError {
         error
     }
 
+    /// The status that the client will see.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// Says which item of a batch is meant; `index` counts from 0.
     #[must_use]
     pub fn at(mut self, index: usize) -> Self {

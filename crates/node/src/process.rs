@@ -75,7 +75,7 @@ pub fn serve(
             .iter()
             .map(|open| open(&setup))
             .collect::<Result<_, _>>()?;
-        setup.watch_apihub()?;
+        setup.watch_apihub();
         setup.run(parts).await
     })
 }

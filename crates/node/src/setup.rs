@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::apihub::ApiHub;
+use crate::apihub::{ApiHub, Unserved};
 use crate::budget::BodyBudget;
 use crate::config::{Config, NodeConfig};
 use crate::domains::{DomainTable, Domains};
@@ -120,24 +120,23 @@ impl Setup {
 
     /// Says what lies in an ApiHub folder without being served, and starts watching its domains.
     /// Must be called within a runtime.
-    ///
-    /// # Errors
-    /// When the folder cannot be read.
-    pub fn watch_apihub(&self) -> anyhow::Result<()> {
+    pub(crate) fn watch_apihub(&self) {
         let Some(apihub) = self.apihub.clone() else {
-            return Ok(());
+            return;
         };
-        let unserved = apihub.unserved()?;
-        tracing::warn!(
-            bricks = unserved.bricks,
-            anchors = unserved.anchors,
-            "{} bricks and {} anchors lie in the ApiHub's folder and are not served: \
-             this node serves only what is stored through it",
-            unserved.bricks,
-            unserved.anchors
-        );
-        tokio::spawn(apihub.watch(self.domains.clone()));
-        Ok(())
+        tokio::spawn(apihub.clone().watch(self.domains.clone()));
+        // Beside serving: a folder of millions of bricks takes its time.
+        tokio::task::spawn_blocking(move || match apihub.unserved() {
+            Ok(Unserved { bricks, anchors }) => tracing::warn!(
+                bricks,
+                anchors,
+                "{bricks} bricks and {anchors} anchors lie in the ApiHub's folder and are not \
+                 served: this node serves only what is stored through it"
+            ),
+            Err(error) => {
+                tracing::warn!("what lies in the ApiHub's folder cannot be counted: {error:#}");
+            }
+        });
     }
 }
 
