@@ -15,6 +15,10 @@ use crate::{EngineError, Family, META, OpenError, options};
 /// Key in [`META`] under which the format number stands, 4 bytes big-endian.
 const FORMAT_KEY: &[u8] = b"format";
 
+/// What a reopening writes beside the replayed logs, in bytes: a manifest, for which RocksDB takes
+/// 4 MiB at once, and files of options; four times that.
+const REOPENING_BYTES: u64 = 16 << 20;
+
 /// How to open a store.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
@@ -236,7 +240,7 @@ impl Engine {
     fn after_failed_write(&self, error: rocksdb::Error, needed: u64) -> EngineError {
         let text = error.into_string();
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        if text.contains("No space left on device") || text.contains("Disk quota exceeded") {
+        if is_full_disk(&text) {
             tracing::warn!(store = %self.path.display(), error = text, "the disk is full");
             *health = Health::Full;
             return EngineError::OutOfSpace { needed };
@@ -272,31 +276,39 @@ impl Engine {
 
     /// Reopens the database if it met a full disk and there is space again. Committers call this
     /// before they build a batch, and read their counters again when [`Engine::openings`] changed.
+    /// Reads go on meanwhile, but for the moment of the reopening itself.
     ///
     /// # Errors
-    /// [`EngineError::OutOfSpace`] while there is no space, [`EngineError::Reopening`] when the
-    /// database could not be opened.
+    /// [`EngineError::OutOfSpace`] while there is too little space, [`EngineError::Reopening`] when
+    /// the database could not be opened for another reason.
     pub fn recover(&self) -> Result<(), EngineError> {
         if self.health() == Health::Full {
-            self.require_space(0)?;
-            self.reopen()?;
+            // What the logs hold is replayed and flushed, which takes their bytes again.
+            let needed = logged_bytes(&self.path).saturating_add(REOPENING_BYTES);
+            self.require_space(needed)?;
+            self.reopen(needed)?;
         }
         Ok(())
     }
 
-    fn reopen(&self) -> Result<(), EngineError> {
+    fn reopen(&self, needed: u64) -> Result<(), EngineError> {
         let mut database = self
             .database
             .write()
             .unwrap_or_else(PoisonError::into_inner);
+        let open = |mode| open_database(&self.path, self.families, &self.cache, mode);
         // RocksDB holds a lock on the folder until the old handle is gone.
         *database = None;
-        let opened = open_database(&self.path, self.families, &self.cache, self.options.mode)
-            .map_err(|error| {
+        match open(self.options.mode) {
+            Ok(opened) => *database = Some(opened),
+            Err(error) => {
+                // Somebody else took the space. A handle that writes nothing serves the reads.
+                *database = open(Mode::Check).ok();
+                let error = failed_reopening(&error, needed);
                 tracing::error!(store = %self.path.display(), %error, "reopening failed");
-                EngineError::Reopening
-            })?;
-        *database = Some(opened);
+                return Err(error);
+            }
+        }
         self.openings.fetch_add(1, Ordering::SeqCst);
         *self.health.lock().unwrap_or_else(PoisonError::into_inner) = Health::Ready;
         tracing::info!(store = %self.path.display(), "there is space again; the store was reopened");
@@ -330,6 +342,30 @@ fn handle<'a>(database: &'a DB, family: &str) -> Result<&'a rocksdb::ColumnFamil
         .ok_or_else(|| EngineError::Corrupt {
             detail: format!("column family {family} is absent"),
         })
+}
+
+/// Whether RocksDB's error is that the volume is full.
+fn is_full_disk(text: &str) -> bool {
+    text.contains("No space left on device") || text.contains("Disk quota exceeded")
+}
+
+fn failed_reopening(error: &OpenError, needed: u64) -> EngineError {
+    match error {
+        OpenError::Database { source, .. } if is_full_disk(source.as_ref()) => {
+            EngineError::OutOfSpace { needed }
+        }
+        _ => EngineError::Reopening,
+    }
+}
+
+/// Bytes in the write-ahead logs; what cannot be read counts as none.
+fn logged_bytes(path: &Path) -> u64 {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.path().extension().is_some_and(|it| it == "log"))
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|file| file.len())
+        .sum()
 }
 
 fn open_database(
