@@ -43,7 +43,7 @@ pub fn open(setup: &Setup) -> anyhow::Result<Part> {
     };
     let ledger = EmbeddedLedger::open(&config.node.data.join("anchors"), options)?;
     let checked = ledger.clone();
-    let readiness: Readiness = Arc::new(move || checked.health().readiness());
+    let readiness: Readiness = Arc::new(move || checked.readiness());
     let anchors = Anchors {
         ledger,
         domains: setup.domains.clone(),

@@ -44,7 +44,7 @@ pub fn open(setup: &Setup) -> anyhow::Result<Part> {
     };
     let store = BrickStore::open(&config.node.data.join("bricks"), options)?;
     let checked = store.clone();
-    let readiness: Readiness = Arc::new(move || checked.health().readiness());
+    let readiness: Readiness = Arc::new(move || checked.readiness());
     let bricks = Bricks {
         store,
         domains: setup.domains.clone(),

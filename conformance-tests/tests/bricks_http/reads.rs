@@ -120,7 +120,7 @@ fn ranges_give_those_bytes_or_say_that_there_are_none() -> Result<()> {
     }
     let unsatisfiable = |name: &str, range: &str, length: usize| -> Result<()> {
         let reply = get(&server, "GET", name, &[("Range", range)])?;
-        Empty(416).check(range, &reply);
+        Message(416, "none of them in this range").check(range, &reply);
         let span = format!("bytes */{length}");
         assert_eq!(
             reply.header("content-range"),

@@ -152,6 +152,10 @@ impl Walk<'_> {
         else {
             return self.unknown(keys::BRICK_META, key);
         };
+        if !self.names.contains_key(&id) {
+            // Without its name nobody can ask for it.
+            return self.unknown(keys::BRICK_META, key);
+        }
         let domain = self.name(id);
         let read = self.engine.get_with(keys::BRICKS, key, |bytes| {
             (BrickHash::of(bytes), bytes.len() as u64)

@@ -1,7 +1,7 @@
 //! What the committer does with a batch of puts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use engine::rocksdb::WriteBatch;
@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::error::BrickStoreError;
 use crate::keys;
-use crate::shared::{Put, Shared, Totals};
+use crate::shared::{Presence, Put, Shared, Totals};
 
 /// One put on its way to disk.
 pub(crate) struct Job {
@@ -62,13 +62,8 @@ impl Commit {
             totals: BTreeMap::new(),
             written: HashSet::new(),
         };
-        if let Err(error) = self.shared.engine.recover() {
+        if let Err(error) = self.recover() {
             return answer_all(jobs, &error);
-        }
-        if self.shared.engine.openings() != self.opening {
-            // What was in flight when the disk filled up may have been written after all.
-            self.opening = self.shared.engine.openings();
-            self.totals.clear();
         }
         let mut added = Vec::with_capacity(jobs.len());
         for job in jobs {
@@ -88,6 +83,18 @@ impl Commit {
         }
     }
 
+    /// Brings the database back after a full disk, and what is known of it up to date: what was in
+    /// flight when the disk filled up may have been written after all.
+    fn recover(&mut self) -> Result<(), EngineError> {
+        self.shared.engine.recover()?;
+        if self.shared.engine.openings() != self.opening {
+            self.shared.domains.reload(&self.shared.engine)?;
+            self.totals.clear();
+            self.opening = self.shared.engine.openings();
+        }
+        Ok(())
+    }
+
     fn add(&mut self, job: &Job, building: &mut Building) -> Result<Put, BrickStoreError> {
         let engine = &self.shared.engine;
         let id = self.shared.domains.find_or_allot(
@@ -97,18 +104,15 @@ impl Commit {
             &mut building.allotted,
         )?;
         let key = keys::brick(id, &job.hash);
-        let exists = building.written.contains(&key)
-            || engine.get_with(keys::BRICK_META, &key, |_| ())?.is_some();
-        let damaged = self
-            .shared
-            .damaged
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if exists && !damaged.contains(&key) {
+        let presence = if building.written.contains(&key) {
+            Presence::Sound
+        } else {
+            self.shared.presence(id, &job.hash, &job.bytes)?
+        };
+        if presence == Presence::Sound {
             return Ok(Put::Existing);
         }
-        drop(damaged);
-        if !exists {
+        if presence == Presence::Absent {
             let known = building
                 .totals
                 .get(&id)
@@ -141,12 +145,6 @@ impl Commit {
         self.shared.engine.write(building.batch)?;
         self.shared.domains.adopt(building.allotted);
         self.totals.extend(building.totals);
-        let mut damaged = self
-            .shared
-            .damaged
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        damaged.retain(|key| !building.written.contains(key));
         Ok(())
     }
 }

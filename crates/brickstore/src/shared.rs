@@ -1,9 +1,7 @@
 //! What readers and the committer share.
 
-use std::collections::HashSet;
-use std::sync::Mutex;
-
 use engine::{DomainId, DomainIds, Engine, EngineError, META};
+use keyssi::BrickHash;
 
 use crate::error::BrickStoreError;
 use crate::keys;
@@ -26,15 +24,48 @@ pub struct Totals {
     pub bytes: u64,
 }
 
+/// How a brick that is to be put lies in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Absent,
+    /// There, with exactly the bytes of the put.
+    Sound,
+    /// Recorded, but its bytes are others, missing, or unreadable.
+    Damaged,
+}
+
 /// State that readers and the committer share.
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) domains: DomainIds,
-    /// Keys of bricks whose stored bytes were found damaged: a put of them writes again.
-    pub(crate) damaged: Mutex<HashSet<[u8; keys::KEY_BYTES]>>,
 }
 
 impl Shared {
+    /// Compares what is stored with what is put. To acknowledge a brick whose stored bytes are
+    /// damaged would be a promise already broken.
+    pub(crate) fn presence(
+        &self,
+        domain: DomainId,
+        hash: &BrickHash,
+        bytes: &[u8],
+    ) -> Result<Presence, EngineError> {
+        let key = keys::brick(domain, hash);
+        match self.engine.get_with(keys::BRICK_META, &key, |_| ()) {
+            Ok(Some(())) => {}
+            Ok(None) => return Ok(Presence::Absent),
+            Err(EngineError::Corrupt { .. }) => return Ok(Presence::Damaged),
+            Err(error) => return Err(error),
+        }
+        match self
+            .engine
+            .get_with(keys::BRICKS, &key, |stored| stored == bytes)
+        {
+            Ok(Some(true)) => Ok(Presence::Sound),
+            Ok(Some(false) | None) | Err(EngineError::Corrupt { .. }) => Ok(Presence::Damaged),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Bricks and bytes of a domain, as they stand on disk.
     pub(crate) fn totals(&self, domain: DomainId) -> Result<Totals, BrickStoreError> {
         match self

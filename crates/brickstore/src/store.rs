@@ -1,22 +1,17 @@
 //! The store: what callers ask of it.
 
-use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use engine::{Committer, DomainIds, Engine, EngineError, EngineOptions, Health, OpenError};
+use engine::{Committer, DomainIds, Engine, EngineError, EngineOptions, OpenError};
 use keyssi::{BrickHash, Domain};
 use tokio::sync::oneshot;
 
 use crate::commit::{Commit, Job};
 use crate::error::BrickStoreError;
 use crate::keys;
-use crate::shared::{Put, Shared, Totals};
-
-/// Damaged bricks that are remembered so that a put may heal them. Beyond it the oldest knowledge
-/// is not lost, only not added to: a later read finds the damage again.
-const DAMAGED_MAX: usize = 4096;
+use crate::shared::{Presence, Put, Shared, Totals};
 
 /// A brick store in a folder of its own. Cheap to clone; all clones are the same store.
 #[derive(Clone)]
@@ -37,11 +32,7 @@ impl BrickStore {
         };
         let engine = Engine::open(path, keys::FAMILIES, keys::FORMAT, options)?;
         let domains = DomainIds::load(&engine).map_err(damaged)?;
-        let shared = Arc::new(Shared {
-            engine,
-            domains,
-            damaged: Mutex::default(),
-        });
+        let shared = Arc::new(Shared { engine, domains });
         let mut commit = Commit::new(Arc::clone(&shared));
         let committer =
             Committer::start("brick-committer", Job::weight, move |jobs| commit.run(jobs))
@@ -70,8 +61,14 @@ impl BrickStore {
         bytes: Bytes,
         now_ms: u64,
     ) -> Result<Put, BrickStoreError> {
-        if self.is_sound(domain, hash).await? {
-            return Ok(Put::Existing);
+        if let Some(id) = self.shared.domains.find(domain) {
+            let sent = bytes.clone();
+            let presence = self
+                .blocking(move |shared| Ok(shared.presence(id, &hash, &sent)?))
+                .await?;
+            if presence == Presence::Sound {
+                return Ok(Put::Existing);
+            }
         }
         let (answer, answered) = oneshot::channel();
         let job = Job {
@@ -88,17 +85,6 @@ impl BrickStore {
         answered
             .await
             .map_err(|_| BrickStoreError::Unavailable(None))?
-    }
-
-    /// Whether the brick is there and not known to be damaged.
-    async fn is_sound(&self, domain: &Domain, hash: BrickHash) -> Result<bool, BrickStoreError> {
-        let Some(id) = self.shared.domains.find(domain) else {
-            return Ok(false);
-        };
-        if self.lock_damaged().contains(&keys::brick(id, &hash)) {
-            return Ok(false);
-        }
-        Ok(self.size(domain, hash).await?.is_some())
     }
 
     /// The size of a brick in bytes; `None` when it is absent.
@@ -141,7 +127,6 @@ impl BrickStore {
         let Some(id) = self.shared.domains.find(domain) else {
             return Ok(None);
         };
-        let store = self.clone();
         self.blocking(move |shared| {
             let key = keys::brick(id, &hash);
             let read = shared.engine.get_with(keys::BRICKS, &key, |stored| {
@@ -149,25 +134,19 @@ impl BrickStore {
                 if actual == hash {
                     Ok(stored.to_vec())
                 } else {
-                    Err(actual)
-                }
-            });
-            match read {
-                Ok(Some(Ok(bytes))) => Ok(Some(bytes)),
-                Ok(None) => Ok(None),
-                Ok(Some(Err(actual))) => {
-                    store.remember_damage(key);
                     Err(BrickStoreError::HashMismatch {
                         expected: hash,
                         actual,
                     })
                 }
-                Err(error) => {
-                    if matches!(error, EngineError::Corrupt { .. }) {
-                        store.remember_damage(key);
-                    }
-                    Err(error.into())
-                }
+            });
+            let is_recorded = || shared.engine.get_with(keys::BRICK_META, &key, |_| ());
+            match read?.transpose()? {
+                Some(bytes) => Ok(Some(bytes)),
+                None if is_recorded()?.is_none() => Ok(None),
+                None => Err(BrickStoreError::Corrupt(EngineError::Corrupt {
+                    detail: format!("brick {hash} is recorded, but its bytes are missing"),
+                })),
             }
         })
         .await
@@ -184,24 +163,12 @@ impl BrickStore {
         self.blocking(move |shared| shared.totals(id)).await
     }
 
-    /// The store's state.
-    #[must_use]
-    pub fn health(&self) -> Health {
-        self.shared.engine.health()
-    }
-
-    fn remember_damage(&self, key: [u8; keys::KEY_BYTES]) {
-        let mut damaged = self.lock_damaged();
-        if damaged.len() < DAMAGED_MAX {
-            damaged.insert(key);
-        }
-    }
-
-    fn lock_damaged(&self) -> std::sync::MutexGuard<'_, HashSet<[u8; keys::KEY_BYTES]>> {
-        self.shared
-            .damaged
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// Whether reads and writes work now; `Err` says in words what does not.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    pub fn readiness(&self) -> Result<(), &'static str> {
+        self.shared.engine.readiness()
     }
 
     /// Runs a read on the runtime's blocking pool, whose size the binaries bound.

@@ -19,6 +19,9 @@ const FORMAT_KEY: &[u8] = b"format";
 /// 4 MiB at once, and files of options; four times that.
 const REOPENING_BYTES: u64 = 16 << 20;
 
+/// What people are told of a volume below its floor.
+const FULL: &str = "the disk is full";
+
 /// How to open a store.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
@@ -49,20 +52,6 @@ pub enum Health {
         /// The failure behind it.
         reason: String,
     },
-}
-
-impl Health {
-    /// Whether reads and writes work; `Err` says in words what does not.
-    ///
-    /// # Errors
-    /// The reason, for people.
-    pub fn readiness(&self) -> Result<(), String> {
-        match self {
-            Self::Ready => Ok(()),
-            Self::Full => Err("the disk is full".to_owned()),
-            Self::Poisoned { reason } => Err(format!("no writes until a restart: {reason}")),
-        }
-    }
 }
 
 /// One RocksDB database and its state.
@@ -130,7 +119,12 @@ impl Engine {
             return self
                 .put(&mut batch, META, FORMAT_KEY, &supported.to_be_bytes())
                 .and_then(|()| self.write(batch))
-                .map_err(|error| damaged(format!("the format number cannot be written: {error}")));
+                .map_err(|error| match error {
+                    EngineError::OutOfSpace { .. } => OpenError::OutOfSpace {
+                        path: self.path.clone(),
+                    },
+                    other => damaged(format!("the format number cannot be written: {other}")),
+                });
         };
         let Ok(found) = <[u8; 4]>::try_from(stored.as_slice()).map(u32::from_be_bytes) else {
             return Err(damaged(format!(
@@ -283,12 +277,16 @@ impl Engine {
     /// the database could not be opened for another reason.
     pub fn recover(&self) -> Result<(), EngineError> {
         if self.health() == Health::Full {
-            // What the logs hold is replayed and flushed, which takes their bytes again.
-            let needed = logged_bytes(&self.path).saturating_add(REOPENING_BYTES);
+            let needed = self.reopening_bytes();
             self.require_space(needed)?;
             self.reopen(needed)?;
         }
         Ok(())
+    }
+
+    /// What the logs hold is replayed and flushed, which takes their bytes again.
+    fn reopening_bytes(&self) -> u64 {
+        logged_bytes(&self.path).saturating_add(REOPENING_BYTES)
     }
 
     fn reopen(&self, needed: u64) -> Result<(), EngineError> {
@@ -319,6 +317,20 @@ impl Engine {
     #[must_use]
     pub fn openings(&self) -> u64 {
         self.openings.load(Ordering::SeqCst)
+    }
+
+    /// Whether reads and writes work now; `Err` says in words what does not.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    pub fn readiness(&self) -> Result<(), &'static str> {
+        match self.health() {
+            // The reason names files, and stands in the log.
+            Health::Poisoned { .. } => Err("takes no writes until it is restarted"),
+            // With room again, the next write reopens the database.
+            Health::Full => self.require_space(self.reopening_bytes()).or(Err(FULL)),
+            Health::Ready => self.require_space(0).or(Err(FULL)),
+        }
     }
 
     /// The store's state.
@@ -401,8 +413,8 @@ fn open_database(
     })
 }
 
-/// Creates the folder and syncs its parents: a database whose folder is lost in a power cut has
-/// lost every acknowledged write with it.
+/// Creates the folder, and syncs the parent of each folder that it creates and of itself: a
+/// database whose folder is lost in a power cut has lost every acknowledged write with it.
 fn create_folder(path: &Path) -> Result<(), OpenError> {
     let fail = |source| OpenError::Folder {
         path: path.to_owned(),
@@ -410,12 +422,23 @@ fn create_folder(path: &Path) -> Result<(), OpenError> {
     };
     std::fs::create_dir_all(path).map_err(fail)?;
     let full = path.canonicalize().map_err(fail)?;
-    for ancestor in full.ancestors().take(3) {
-        File::open(ancestor)
-            .and_then(|folder| folder.sync_all())
-            .map_err(fail)?;
+    for ancestor in full.ancestors() {
+        let synced = File::open(ancestor).and_then(|folder| folder.sync_all());
+        match synced {
+            Ok(()) => {}
+            // A folder that we may not read is not one that we created.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => break,
+            Err(error) if is_ours(ancestor, &full) => return Err(fail(error)),
+            // Above, not every file system syncs folders.
+            Err(_) => break,
+        }
     }
     Ok(())
+}
+
+/// The store's folder and the data folder around it.
+fn is_ours(ancestor: &Path, full: &Path) -> bool {
+    full.ancestors().take(2).any(|ours| ours == ancestor)
 }
 
 #[cfg(test)]
@@ -490,6 +513,7 @@ mod tests {
             Err(EngineError::OutOfSpace { .. })
         ));
         assert_eq!(engine.health(), Health::Ready);
+        assert!(engine.readiness().is_err());
         assert_eq!(engine.get("things", b"k").unwrap(), None);
     }
 }

@@ -42,6 +42,16 @@ impl DomainIds {
     /// # Errors
     /// [`EngineError::Corrupt`] when a record is not a domain and a 4-byte id.
     pub fn load(engine: &Engine) -> Result<Self, EngineError> {
+        let ids = Self::default();
+        ids.reload(engine)?;
+        Ok(ids)
+    }
+
+    /// Reads them again: after a reopening, a batch may be there whose writer was told otherwise.
+    ///
+    /// # Errors
+    /// As [`DomainIds::load`]; what was known stays.
+    pub fn reload(&self, engine: &Engine) -> Result<(), EngineError> {
         let mut ids = HashMap::new();
         engine.scan(META, PREFIX, |key, value| {
             let name = key
@@ -56,7 +66,8 @@ impl DomainIds {
             ids.insert(domain, DomainId(u32::from_be_bytes(id)));
             Ok(())
         })?;
-        Ok(Self(RwLock::new(ids)))
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = ids;
+        Ok(())
     }
 
     /// The id of a domain that the store has already written to.

@@ -85,6 +85,14 @@ pub enum OpenError {
         /// What was found.
         detail: String,
     },
+    /// There is no room for a new store.
+    #[error(
+        "the disk is too full for a new store in {path}; make room or lower limits.free_bytes_min"
+    )]
+    OutOfSpace {
+        /// The folder.
+        path: PathBuf,
+    },
     /// There is no store in the folder (opened for reading only).
     #[error("there is no store in {path}")]
     Absent {

@@ -45,7 +45,7 @@ fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let mut sections = Vec::new();
     let mut findings = Vec::new();
     // A service that runs apart has only its own store in the folder.
-    if args.data.join("bricks").is_dir() {
+    if is_there(args, "bricks", &mut findings) {
         let _lock = node::lock_store(&args.data, "bricks")?;
         let report = brickstore::check(&args.data.join("bricks"))?;
         sections.push((
@@ -54,7 +54,7 @@ fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         ));
         findings.extend(report.findings.iter().map(ToString::to_string));
     }
-    if args.data.join("anchors").is_dir() {
+    if is_there(args, "anchors", &mut findings) {
         let _lock = node::lock_store(&args.data, "anchors")?;
         let report = ledger::check(&args.data.join("anchors"))?;
         let (sound, versions) = (report.sound, report.versions);
@@ -63,7 +63,7 @@ fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         findings.extend(report.findings.iter().map(ToString::to_string));
     }
     anyhow::ensure!(
-        !sections.is_empty(),
+        !sections.is_empty() || !findings.is_empty(),
         "{} holds no stores; name the node's data folder with --data",
         args.data.display()
     );
@@ -73,6 +73,15 @@ fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::from(1)
     })
+}
+
+/// Whether the folder holds this store. One that a process has held and that is gone is a finding.
+fn is_there(args: &CheckArgs, store: &str, findings: &mut Vec<String>) -> bool {
+    let is_there = args.data.join(store).is_dir();
+    if !is_there && args.data.join(format!("{store}.lock")).exists() {
+        findings.push(format!("the {store} store was here and is gone"));
+    }
+    is_there
 }
 
 fn report(

@@ -67,12 +67,14 @@ struct Building {
     is_empty: bool,
 }
 
-pub(crate) fn run(shared: &Arc<Shared>, jobs: Vec<Job>) {
+/// Commits a batch and answers every job in it. `opening` is the opening of the database that the
+/// shared state was read from.
+pub(crate) fn run(shared: &Arc<Shared>, opening: &mut u64, jobs: Vec<Job>) {
     let mut building = Building {
         is_empty: true,
         ..Building::default()
     };
-    let recovered = shared.engine.recover();
+    let recovered = recover(shared, opening);
     let mut added = Vec::with_capacity(jobs.len());
     for job in jobs {
         let outcome = match &recovered {
@@ -97,6 +99,17 @@ pub(crate) fn run(shared: &Arc<Shared>, jobs: Vec<Job>) {
     }
 }
 
+/// Brings the database back after a full disk, and what is known of it up to date: what was in
+/// flight when the disk filled up may have been written after all.
+fn recover(shared: &Shared, opening: &mut u64) -> Result<(), EngineError> {
+    shared.engine.recover()?;
+    if shared.engine.openings() != *opening {
+        shared.domains.reload(&shared.engine)?;
+        *opening = shared.engine.openings();
+    }
+    Ok(())
+}
+
 impl Building {
     fn add(&mut self, shared: &Shared, work: &Work) -> Result<Outcome, LedgerError> {
         match work {
@@ -111,8 +124,14 @@ impl Building {
                         return Ok(Outcome::Changed);
                     }
                 }
+                // All that can fail comes before the first entry is put: other jobs of the batch
+                // are written even if this one is refused.
+                let mut ids = Vec::with_capacity(changes.len());
                 for change in changes {
-                    self.add_change(shared, change)?;
+                    ids.push(self.prepare(shared, change)?);
+                }
+                for (change, id) in changes.iter().zip(ids) {
+                    self.add_change(shared, change, id)?;
                 }
             }
         }
@@ -135,14 +154,27 @@ impl Building {
             .map_or(0, |head| head.versions))
     }
 
-    fn add_change(&mut self, shared: &Shared, change: &Change) -> Result<(), LedgerError> {
-        let engine = &shared.engine;
+    /// The domain's id; its counter is read if the change will add to it.
+    fn prepare(&mut self, shared: &Shared, change: &Change) -> Result<DomainId, LedgerError> {
         let id = shared.domains.find_or_allot(
             &change.domain,
-            engine,
+            &shared.engine,
             &mut self.batch,
             &mut self.allotted,
         )?;
+        if change.ground == 0 && !self.totals.contains_key(&id) {
+            self.totals.insert(id, shared.total(id)?);
+        }
+        Ok(id)
+    }
+
+    fn add_change(
+        &mut self,
+        shared: &Shared,
+        change: &Change,
+        id: DomainId,
+    ) -> Result<(), LedgerError> {
+        let engine = &shared.engine;
         for (version, value) in (change.ground..).zip(&change.values) {
             let key = keys::version(id, &change.anchor, version);
             engine.put(&mut self.batch, keys::ANCHORS, &key, value.as_bytes())?;
@@ -151,11 +183,7 @@ impl Building {
         engine.put(&mut self.batch, keys::HEADS, &key, &change.head.encode())?;
         self.versions.insert(key, change.head.versions);
         if change.ground == 0 {
-            let total = match self.totals.get(&id) {
-                Some(total) => *total,
-                None => shared.total(id)?,
-            };
-            self.totals.insert(id, total + 1);
+            *self.totals.entry(id).or_default() += 1;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use engine::{Committer, DomainIds, Engine, EngineOptions, Health, OpenError};
+use engine::{Committer, DomainIds, Engine, EngineOptions, OpenError};
 use keyssi::{AnchorId, AnchorKind, AnchorValue, AppendError, Domain, Head};
 use tokio::sync::oneshot;
 
@@ -60,8 +60,9 @@ impl EmbeddedLedger {
         })?;
         let shared = Arc::new(Shared { engine, domains });
         let for_commits = Arc::clone(&shared);
+        let mut opening = shared.engine.openings();
         let committer = Committer::start("anchor-committer", Job::weight, move |jobs| {
-            commit::run(&for_commits, jobs);
+            commit::run(&for_commits, &mut opening, jobs);
         })
         .map_err(|source| OpenError::Folder {
             path: path.to_owned(),
@@ -192,10 +193,12 @@ impl EmbeddedLedger {
             .await
     }
 
-    /// The ledger's state.
-    #[must_use]
-    pub fn health(&self) -> Health {
-        self.shared.engine.health()
+    /// Whether reads and writes work now; `Err` says in words what does not.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    pub fn readiness(&self) -> Result<(), &'static str> {
+        self.shared.engine.readiness()
     }
 
     async fn submit(&self, work: Work) -> Result<Outcome, LedgerError> {

@@ -18,5 +18,5 @@ mod shared;
 
 pub use check::{AnchorFinding, AnchorReport, check};
 pub use embedded::{EmbeddedLedger, Entry, Intent};
-pub use engine::{Anomaly, EngineOptions, Health, Mode, OpenError};
+pub use engine::{Anomaly, EngineOptions, Mode, OpenError};
 pub use error::{BatchError, LedgerError};

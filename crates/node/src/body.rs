@@ -169,7 +169,9 @@ impl<'a> Pace<'a> {
             match tokio::time::timeout(TICK, body.frame()).await {
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(_))) => {
-                    return Err(ApiError::bad_request("the request body ended early"));
+                    return Err(ApiError::bad_request(
+                        "the request body ended early or is not well-formed",
+                    ));
                 }
                 Ok(Some(Ok(frame))) => {
                     let Ok(piece) = frame.into_data() else {

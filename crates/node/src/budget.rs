@@ -72,6 +72,8 @@ impl BodyBudget {
             if state.try_take(bytes) {
                 return Ok(self.share(bytes));
             }
+            // Those that have given up no longer wait.
+            state.waiting.retain(|waiting| !waiting.granted.is_closed());
             if bytes > state.available_to(bytes, state.capacity)
                 || state.waiting.len() >= WAITING_MAX
             {

@@ -83,7 +83,7 @@ pub struct LimitsConfig {
     pub write_stall_ms_max: u64,
     /// Connections open at a time; more are answered 503 and closed.
     pub connections_max: usize,
-    /// Time that a stop waits for requests in flight, in milliseconds; less than ten seconds.
+    /// Time that a stop waits for requests in flight, in milliseconds; at most 8000.
     pub stop_ms_max: u64,
     /// Bytes that stay free on the volume; a write that would go below is answered 507.
     pub free_bytes_min: u64,
@@ -199,15 +199,17 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads `file` if there is one, then applies `KILN__SECTION__KEY` variables.
+    /// Reads `file` if there is one, over `defaults` that take the place of our own, then applies
+    /// `KILN__SECTION__KEY` variables.
     ///
     /// # Errors
     /// See [`ConfigError`].
     pub fn load(
+        defaults: toml::Table,
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let mut table = match file {
+        let from_file = match file {
             None => toml::Table::new(),
             Some(path) => {
                 let read = |source| ConfigError::Read {
@@ -221,6 +223,13 @@ impl Config {
                 parse(&origin, &text)?
             }
         };
+        let mut table = defaults;
+        for (section, value) in from_file {
+            match (table.get_mut(&section), value) {
+                (Some(toml::Value::Table(under)), toml::Value::Table(over)) => under.extend(over),
+                (_, value) => drop(table.insert(section, value)),
+            }
+        }
         for (name, value) in environment {
             apply_variable(&mut table, &name, &value)?;
         }
@@ -261,12 +270,24 @@ impl Config {
             ),
         )?;
         require(
-            (1..10_000).contains(&limits.stop_ms_max),
-            "limits.stop_ms_max must be between 1 and 9999".to_owned(),
+            (1..=8_000).contains(&limits.stop_ms_max),
+            "limits.stop_ms_max must be between 1 and 8000: a stop ends within ten seconds"
+                .to_owned(),
         )?;
         require(
-            limits.connections_max > 0,
-            "limits.connections_max must be at least 1".to_owned(),
+            (1..=1_000_000).contains(&limits.connections_max),
+            "limits.connections_max must be between 1 and 1000000".to_owned(),
+        )?;
+        let times = [
+            limits.header_ms_max,
+            limits.body_idle_ms_max,
+            limits.write_stall_ms_max,
+        ];
+        require(
+            times.iter().all(|time| (1..=3_600_000).contains(time)),
+            "limits.header_ms_max, body_idle_ms_max and write_stall_ms_max must be between 1 \
+             and 3600000"
+                .to_owned(),
         )?;
         require(
             self.rate_limit.burst > 0 && self.rate_limit.refill_per_second > 0,
@@ -402,12 +423,13 @@ mod tests {
         let pairs = environment
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Config::load(Some(&file), pairs).and_then(|config| config.validate().map(|()| config))
+        Config::load(toml::Table::new(), Some(&file), pairs)
+            .and_then(|config| config.validate().map(|()| config))
     }
 
     #[test]
     fn no_file_is_a_valid_configuration() {
-        let config = Config::load(None, []).unwrap();
+        let config = Config::load(toml::Table::new(), None, []).unwrap();
         config.validate().unwrap();
         assert_eq!(config.domains[0].name.as_str(), "default");
         assert!(config.node.listen.ip().is_loopback());
@@ -415,7 +437,7 @@ mod tests {
 
     #[test]
     fn what_is_printed_has_the_same_effect() {
-        let config = Config::load(None, []).unwrap();
+        let config = Config::load(toml::Table::new(), None, []).unwrap();
         assert_eq!(load(&config.to_toml().unwrap(), &[]).unwrap(), config);
     }
 

@@ -42,7 +42,7 @@ impl ApiError {
     pub fn out_of_space() -> Self {
         Self::new(
             StatusCode::INSUFFICIENT_STORAGE,
-            "the node's disk is full; nothing was stored, try again when there is room",
+            "the node's disk is full and nothing was acknowledged; try again when there is room",
         )
     }
 

@@ -22,7 +22,7 @@ use crate::guard::Guard;
 use crate::rate::RateLimiter;
 
 /// One part's answer to "can you serve?": `Err` says in words why not.
-pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+pub type Readiness = Arc<dyn Fn() -> Result<(), &'static str> + Send + Sync>;
 
 /// Everything in front of the services.
 pub(crate) struct Front {
@@ -69,6 +69,7 @@ impl Front {
         let path = request.uri().path().to_owned();
         let admitted = self.guard.admit(request.version(), request.uri(), &headers);
         if let Err(refusal) = admitted {
+            crate::body::discard(&headers, request.into_body()).await;
             return closing(refusal.into_response());
         }
         if request.method() == Method::OPTIONS {
@@ -90,7 +91,10 @@ impl Front {
             .as_ref()
             .map(|rate| rate.take(peer.ip(), Instant::now()));
         let mut answer = match remaining {
-            Some(None) => empty(StatusCode::TOO_MANY_REQUESTS),
+            Some(None) => {
+                crate::body::discard(&headers, request.into_body()).await;
+                empty(StatusCode::TOO_MANY_REQUESTS)
+            }
             _ => self.route(&path, remaining.flatten(), request).await,
         };
         self.cors
@@ -137,10 +141,7 @@ impl Front {
         for (name, check) in &self.parts {
             let state = check();
             ready &= state.is_ok();
-            parts.insert(
-                (*name).to_owned(),
-                json!(state.err().unwrap_or_else(|| "ok".to_owned())),
-            );
+            parts.insert((*name).to_owned(), json!(state.err().unwrap_or("ok")));
         }
         let status = if ready {
             StatusCode::OK

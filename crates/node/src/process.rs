@@ -28,6 +28,9 @@ use crate::{listener, read_only};
 /// a burst of cold reads from becoming a burst of threads.
 const BLOCKING_THREADS_MAX: usize = 32;
 
+/// How long work that outlives its requests may hold up the end of the process.
+const LEFTOVERS_TIME_MAX: Duration = Duration::from_secs(1);
+
 /// One service, open and ready to be served.
 pub struct Part {
     /// The name under which `/readyz` shows it.
@@ -70,14 +73,19 @@ pub fn serve(
         return Ok(());
     };
     crate::allocator::settle();
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(async {
         let parts = services
             .iter()
             .map(|open| open(&setup))
             .collect::<Result<_, _>>()?;
         setup.watch_apihub();
         setup.run(parts).await
-    })
+    });
+    // What still runs was acknowledged to nobody; waiting for it could take for ever.
+    runtime.shutdown_timeout(LEFTOVERS_TIME_MAX);
+    // The locks go last: until here, something may have held a store.
+    outcome.map(drop)
 }
 
 /// The variables that could be meant for us. Other programs' may hold any bytes.
@@ -115,7 +123,7 @@ impl Setup {
     ///
     /// # Errors
     /// When the address cannot be listened on.
-    async fn run(self, parts: Vec<Part>) -> anyhow::Result<()> {
+    async fn run(self, parts: Vec<Part>) -> anyhow::Result<Vec<File>> {
         raise_open_files();
         let listen = self.config.node.listen;
         let listener = listener::bind(listen).with_context(|| {
@@ -131,9 +139,8 @@ impl Setup {
         let stop = stop_signal()?;
         announce(&format!("listening on http://{address}"))?;
         listener::serve(listener, Arc::new(front), limits, self.budget, stop).await?;
-        drop(locks);
         tracing::info!("stopped");
-        Ok(())
+        Ok(locks)
     }
 
     fn front(&self, address: SocketAddr, parts: Vec<Part>) -> (Front, Vec<File>) {

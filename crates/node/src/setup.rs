@@ -1,11 +1,12 @@
 //! From command line, file, environment and ApiHub folder to what a process runs with.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use keyssi::Domain;
 
-use crate::apihub::{ApiHub, Unserved};
+use crate::apihub::{ApiHub, Settings, Unserved};
 use crate::budget::BodyBudget;
 use crate::config::{Config, NodeConfig};
 use crate::domains::{DomainTable, Domains};
@@ -62,29 +63,23 @@ impl Setup {
                 .find(|(key, _)| key == name)
                 .map(|(_, value)| value.as_str())
         };
-        let mut config = Config::load(args.config.as_deref(), environment.iter().cloned())?;
-        // The reference's switch, so that an operator's scripts keep working.
-        config.node.read_only |= variable("READ_ONLY_MODE") == Some("true");
         let mut warnings = Vec::new();
         let mut warn = |line: String| warnings.push(line);
-        let mut read_only_files = Vec::new();
-        let mut table = None;
         let apihub = args.apihub_root.as_deref().map(ApiHub::open).transpose()?;
+        let mut defaults = toml::Table::new();
+        let (mut read_only_files, mut table) = (Vec::new(), None);
         if let (Some(apihub), Some(root)) = (&apihub, &args.apihub_root) {
             let settings = apihub.settings(&mut warn)?;
-            if config.node.listen == NodeConfig::default().listen {
-                config
-                    .node
-                    .listen
-                    .set_port(settings.port.unwrap_or(config.node.listen.port()));
-            }
-            if config.node.data == NodeConfig::default().data {
-                config.node.data = root.join("kiln-data");
-            }
-            config.rate_limit.enabled &= !settings.prevent_rate_limit;
+            defaults = apihub_defaults(&settings, root);
             read_only_files = apihub.read_only_files(&settings);
             table = Some(apihub.domains(&mut warn)?);
-            if config.domains != Config::load(None, [])?.domains {
+        }
+        let variables = environment.iter().cloned();
+        let mut config = Config::load(defaults, args.config.as_deref(), variables)?;
+        // The reference's switch, so that an operator's scripts keep working.
+        config.node.read_only |= variable("READ_ONLY_MODE") == Some("true");
+        if table.is_some() {
+            if config.domains != Config::load(toml::Table::new(), None, [])?.domains {
                 warn("[[domain]] is not used: with --apihub-root the ApiHub says which domains there are".to_owned());
             }
             config.domains.clear();
@@ -100,7 +95,7 @@ impl Setup {
             for line in &warnings {
                 eprintln!("warning: {line}");
             }
-            print(&config)?;
+            print(&config, table.as_ref())?;
             return Ok(None);
         }
         start_logging(config.node.log_format, variable("KILN_LOG"));
@@ -140,11 +135,38 @@ impl Setup {
     }
 }
 
-fn print(config: &Config) -> anyhow::Result<()> {
+/// What an ApiHub's own configuration says, unless ours says otherwise.
+fn apihub_defaults(settings: &Settings, root: &Path) -> toml::Table {
+    let own = NodeConfig::default();
+    let mut listen = own.listen;
+    listen.set_port(settings.port.unwrap_or(listen.port()));
+    let mut node = toml::Table::new();
+    node.insert("listen".to_owned(), listen.to_string().into());
+    let data = root.join(own.data).display().to_string();
+    node.insert("data".to_owned(), data.into());
+    let mut defaults = toml::Table::new();
+    defaults.insert("node".to_owned(), node.into());
+    if settings.prevent_rate_limit {
+        let off = toml::Table::from_iter([("enabled".to_owned(), false.into())]);
+        defaults.insert("rate_limit".to_owned(), off.into());
+    }
+    defaults
+}
+
+fn print(config: &Config, apihub: Option<&DomainTable>) -> anyhow::Result<()> {
     use std::io::Write;
     let text = config
         .to_toml()
         .context("the configuration cannot be printed")?;
-    std::io::stdout().lock().write_all(text.as_bytes())?;
+    let mut out = std::io::stdout().lock();
+    if let Some(table) = apihub {
+        let names: Vec<_> = table.names().map(Domain::as_str).collect();
+        writeln!(
+            out,
+            "# Domains, from the ApiHub's folder: {}",
+            names.join(", ")
+        )?;
+    }
+    out.write_all(text.as_bytes())?;
     Ok(())
 }

@@ -93,12 +93,16 @@ fn ready_binary(folder: &Path, binary: Binary) -> Result<PathBuf, BinaryError> {
 }
 
 /// Runs cargo with the caller's `CARGO` and `CARGO_TARGET_DIR`, in the dev
-/// profile, and reads from its messages where each executable went.
+/// profile, and reads from its messages where each executable went. It runs in
+/// the build's environment, so that it links the machine's one RocksDB.
 fn build_all() -> Result<BTreeMap<String, PathBuf>, BinaryError> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut command = Command::new(cargo);
-    command.current_dir(root).arg("build");
+    let mut command = Command::new(root.join(".ci/in-env"));
+    command
+        .current_dir(root)
+        .arg(cargo)
+        .args(["build", "--locked"]);
     for binary in Binary::ALL {
         command.args(["-p", binary.name()]);
     }
