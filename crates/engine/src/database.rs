@@ -10,7 +10,7 @@ use rocksdb::{
     WriteOptions,
 };
 
-use crate::{EngineError, Family, META, OpenError, options};
+use crate::{EngineError, Family, META, OpenError, log_scan, options};
 
 /// Key in [`META`] under which the format number stands, 4 bytes big-endian.
 const FORMAT_KEY: &[u8] = b"format";
@@ -386,6 +386,16 @@ fn open_database(
     cache: &rocksdb::Cache,
     mode: Mode,
 ) -> Result<DB, OpenError> {
+    let damaged = match log_scan::damage_in(path) {
+        Ok(found) => found,
+        Err(error) => Some(format!("a log cannot be read: {error}")),
+    };
+    if let Some(detail) = damaged {
+        return Err(OpenError::Damaged {
+            path: path.to_owned(),
+            detail,
+        });
+    }
     let meta = Family {
         name: META,
         tune: |_| {},

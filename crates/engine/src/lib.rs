@@ -12,6 +12,7 @@ mod committer;
 mod database;
 mod domain_ids;
 mod error;
+mod log_scan;
 mod options;
 
 pub use anomaly::Anomaly;
