@@ -1,10 +1,11 @@
-//! A look at RocksDB's logs before RocksDB reads them, for two kinds of damage that it does not
-//! stand. Both were found with single flipped bits (RocksDB 11.8):
+//! A look at RocksDB's logs before RocksDB reads them, for the kinds of damage that it does not
+//! stand. Found with flipped bits and zeroed bytes (RocksDB 11.8):
 //!
 //! * A record type that only recycled logs have, which ours are not, keeps its recovery busy for
 //!   ever.
 //! * A length that reaches beyond the end of the file counts as the torn tail of a crash: the
 //!   record and all after it are dropped, although they were acknowledged.
+//! * A zeroed header ends the block in silence, whatever follows in it.
 //!
 //! A torn record does not have its checksum's bytes. One whose checksum holds for *another* length
 //! was whole, so its length is what is damaged. Everything else is left to RocksDB, which refuses
@@ -106,10 +107,25 @@ impl<'a> Frame<'a> {
         if self.kind > TYPE_MAX {
             return Some("the type");
         }
+        if self.kind == 0 {
+            return self.is_followed().then_some("the header");
+        }
         let mut other_lengths = (0..u16::BITS).map(|bit| self.length ^ (1 << bit));
         other_lengths
             .any(|length| self.is_sound(length))
             .then_some("the length")
+    }
+}
+
+impl Frame<'_> {
+    /// Whether a sound frame follows in the same block. Then this one was complete, and was synced
+    /// before that one was begun: a batch is one record, and a frame of one that continues in the
+    /// next block fills its own to the end.
+    fn is_followed(&self) -> bool {
+        let later = (0..self.rest.len()).filter_map(|at| Frame::at(self.rest.get(at..)?));
+        later
+            .filter(|frame| (1..=TYPE_MAX).contains(&frame.kind))
+            .any(|frame| frame.is_sound(frame.length))
     }
 }
 
@@ -226,6 +242,20 @@ mod tests {
             log[place] ^= 2;
             assert_eq!(found(&log), None, "{place}");
         }
+    }
+
+    #[test]
+    fn a_zeroed_header_is_found_where_something_follows() {
+        let whole = log(&[b"first", &[9; 300], b"last"]);
+        for begin in [0, 12] {
+            let mut log = whole.clone();
+            log[begin..begin + HEADER_BYTES].fill(0);
+            assert_eq!(found(&log), Some((begin, "the header")));
+        }
+        // The last one may be torn: a crash can leave its first page unwritten.
+        let mut log = whole.clone();
+        log[319..319 + HEADER_BYTES].fill(0);
+        assert_eq!(found(&log), None);
     }
 
     #[test]
