@@ -1,0 +1,1 @@
+//! Speaks to nodes: BDNS, bricks, anchors, and DSUs on top.

@@ -1,0 +1,1 @@
+//! The DSU format: brick maps, bricks, mounts, histories, merge; sans-IO.

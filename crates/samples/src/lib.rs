@@ -1,0 +1,1 @@
+//! Realistic health records from a seed: FHIR bundles, summaries, imaging studies, leaflets, device readings.
