@@ -16,7 +16,7 @@ mod domain;
 pub mod ecies;
 mod encryption_key;
 pub mod envelope;
-mod json;
+pub mod json;
 mod key_encoding;
 mod keys;
 pub mod mnemonic;

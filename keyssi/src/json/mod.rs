@@ -1,117 +1,107 @@
 //! JSON as JavaScript reads and writes it: `JSON.stringify(JSON.parse(text))`.
 //!
-//! Hints are part of what is signed, so both sides must agree on their text to
-//! the last character. Three things differ from common libraries: numbers are
-//! doubles and print as JavaScript prints them, keys that are array indices
-//! come first in ascending order, and strings may hold lone surrogates.
+//! Hints are part of what is signed and brick maps are named by their hash, so
+//! both sides must agree on their text to the last character. Three things
+//! differ from common libraries: numbers are doubles and print as JavaScript
+//! prints them, keys that are array indices come first in ascending order, and
+//! strings may hold lone surrogates.
 //!
 //! **Source:** keyssi specification §1.6; ECMA-262 `JSON.parse`,
 //! `SerializeJSONProperty`, `QuoteJSONString`, `Number::toString`.
 
+mod object;
 mod read;
+mod text;
+
+pub use object::Object;
+pub use read::DEPTH_MAX;
+pub use text::JsText;
 
 use read::Reader;
 
 /// A JSON value in JavaScript's normal form.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Json {
+pub enum Json {
+    /// `null`.
     Null,
+    /// `true` or `false`.
     Bool(bool),
     /// Infinite if the text was beyond the doubles; JavaScript prints `null`.
     Number(f64),
+    /// A string.
     Text(JsText),
+    /// An array.
     List(Vec<Json>),
-    /// In the order of printing, no key twice.
-    Object(Vec<(JsText, Json)>),
-}
-
-/// A JavaScript string, held as JavaScript would print it between quotes. That
-/// form is unique, can name lone surrogates, and compares like the string.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct JsText(String);
-
-impl JsText {
-    /// The string itself, if it is valid Unicode.
-    pub(crate) fn decoded(&self) -> Option<String> {
-        let mut text = String::with_capacity(self.0.len());
-        let mut rest = self.0.chars();
-        while let Some(character) = rest.next() {
-            text.push(if character == '\\' {
-                match rest.next()? {
-                    'b' => '\u{8}',
-                    't' => '\t',
-                    'n' => '\n',
-                    'f' => '\u{c}',
-                    'r' => '\r',
-                    'u' => {
-                        let digits: String = rest.by_ref().take(4).collect();
-                        char::from_u32(u32::from_str_radix(&digits, 16).ok()?)?
-                    }
-                    literal => literal,
-                }
-            } else {
-                character
-            });
-        }
-        Some(text)
-    }
-
-    /// True if the string is `name`, which needs no escapes.
-    pub(crate) fn is(&self, name: &str) -> bool {
-        self.0 == name
-    }
-
-    fn push(&mut self, character: char) {
-        match character {
-            '"' => self.0.push_str("\\\""),
-            '\\' => self.0.push_str("\\\\"),
-            '\u{8}' => self.0.push_str("\\b"),
-            '\t' => self.0.push_str("\\t"),
-            '\n' => self.0.push_str("\\n"),
-            '\u{c}' => self.0.push_str("\\f"),
-            '\r' => self.0.push_str("\\r"),
-            control if control < ' ' => self.push_unit(u32::from(control)),
-            literal => self.0.push(literal),
-        }
-    }
-
-    /// Writes one code unit as an escape.
-    fn push_unit(&mut self, unit: u32) {
-        let digits = [12, 8, 4, 0].map(|shift| (unit >> shift) & 0xf);
-        self.0.push_str("\\u");
-        let digits = digits.into_iter();
-        self.0
-            .extend(digits.filter_map(|digit| char::from_digit(digit, 16)));
-    }
-
-    /// The number of an array index (`0` to `4294967294` in canonical form).
-    fn array_index(&self) -> Option<u32> {
-        let canonical = self.0 == "0" || self.0.starts_with(|c: char| ('1'..='9').contains(&c));
-        let index: u32 = canonical.then(|| self.0.parse().ok()).flatten()?;
-        (index < u32::MAX).then_some(index)
-    }
+    /// An object, in the order of printing, no key twice.
+    Object(Object),
 }
 
 impl Json {
-    /// Reads a whole text. `None` if it is not JSON or nested too deep.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        Reader::new(text).whole()
+    /// Reads a whole text. `None` if it is not JSON or nested deeper than
+    /// [`DEPTH_MAX`] levels.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::parse_nested(text, DEPTH_MAX)
+    }
+
+    /// Reads a whole text of at most `depth_max` levels. Reading, printing and
+    /// dropping recurse once per level: the caller keeps it within its stack.
+    #[must_use]
+    pub fn parse_nested(text: &str, depth_max: usize) -> Option<Self> {
+        Reader::new(text).whole(depth_max)
     }
 
     /// The text that `JSON.stringify` gives, without spaces.
-    pub(crate) fn print(&self) -> String {
+    #[must_use]
+    pub fn print(&self) -> String {
         let mut out = String::new();
         self.print_to(&mut out);
         out
     }
 
-    fn print_to(&self, out: &mut String) {
+    /// The object, if the value is one.
+    #[must_use]
+    pub const fn as_object(&self) -> Option<&Object> {
+        match self {
+            Self::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// The object, if the value is one.
+    pub const fn as_object_mut(&mut self) -> Option<&mut Object> {
+        match self {
+            Self::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// The elements, if the value is an array.
+    #[must_use]
+    pub fn as_list(&self) -> Option<&[Self]> {
+        match self {
+            Self::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The string, if the value is one and is valid Unicode.
+    #[must_use]
+    pub fn as_text(&self) -> Option<String> {
+        match self {
+            Self::Text(text) => text.decoded(),
+            _ => None,
+        }
+    }
+
+    /// Appends the text that `JSON.stringify` gives.
+    pub fn print_to(&self, out: &mut String) {
         match self {
             Self::Null => out.push_str("null"),
             Self::Bool(true) => out.push_str("true"),
             Self::Bool(false) => out.push_str("false"),
             Self::Number(number) => out.push_str(&print_number(*number)),
-            Self::Text(text) => print_text(text, out),
+            Self::Text(text) => text.print_to(out),
             Self::List(items) => {
                 out.push('[');
                 for (index, item) in items.iter().enumerate() {
@@ -122,26 +112,21 @@ impl Json {
                 }
                 out.push(']');
             }
-            Self::Object(members) => {
-                out.push('{');
-                for (index, (key, value)) in members.iter().enumerate() {
-                    if index > 0 {
-                        out.push(',');
-                    }
-                    print_text(key, out);
-                    out.push(':');
-                    value.print_to(out);
-                }
-                out.push('}');
-            }
+            Self::Object(members) => members.print_to(out),
         }
     }
 }
 
-fn print_text(text: &JsText, out: &mut String) {
-    out.push('"');
-    out.push_str(&text.0);
-    out.push('"');
+impl From<&str> for Json {
+    fn from(text: &str) -> Self {
+        Self::Text(JsText::new(text))
+    }
+}
+
+impl From<Object> for Json {
+    fn from(object: Object) -> Self {
+        Self::Object(object)
+    }
 }
 
 /// `Number::toString` of ECMA-262: the shortest digits that read back as the
@@ -180,7 +165,6 @@ pub(crate) fn print_number(number: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::read::DEPTH_MAX;
     use super::*;
     use proptest::prelude::*;
 

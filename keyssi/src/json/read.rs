@@ -1,12 +1,10 @@
 //! Reading JSON by the grammar of `JSON.parse`.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use super::{JsText, Json, Object};
 
-use super::{JsText, Json};
-
-/// Deepest accepted nesting; reading recurses once per level.
-pub(super) const DEPTH_MAX: usize = 64;
+/// Deepest nesting that [`Json::parse`] accepts; reading recurses once per
+/// level.
+pub const DEPTH_MAX: usize = 64;
 
 /// Takes values from the front of a text.
 pub(super) struct Reader<'a> {
@@ -19,8 +17,8 @@ impl<'a> Reader<'a> {
     }
 
     /// The one value that the text holds.
-    pub(super) fn whole(mut self) -> Option<Json> {
-        let value = self.value(DEPTH_MAX)?;
+    pub(super) fn whole(mut self, depth_max: usize) -> Option<Json> {
+        let value = self.value(depth_max)?;
         self.skip_space();
         self.rest.is_empty().then_some(value)
     }
@@ -74,8 +72,7 @@ impl<'a> Reader<'a> {
 
     fn object(&mut self, depth: usize) -> Option<Json> {
         self.take("{");
-        let mut members: Vec<(JsText, Json)> = Vec::new();
-        let mut places: HashMap<JsText, usize> = HashMap::new();
+        let mut members = Object::new();
         if self.take("}") {
             return Some(Json::Object(members));
         }
@@ -86,16 +83,9 @@ impl<'a> Reader<'a> {
                 return None;
             }
             let value = self.value(depth)?;
-            // The last value of a key counts, at the place of the first.
-            match places.entry(key) {
-                Entry::Occupied(place) => members.get_mut(*place.get())?.1 = value,
-                Entry::Vacant(place) => {
-                    members.push((place.key().clone(), value));
-                    place.insert(members.len() - 1);
-                }
-            }
+            members.push_read(key, value);
             if self.take("}") {
-                members.sort_by_key(|(key, _)| key.array_index().map_or(u32::MAX, |index| index));
+                members.finish_reading();
                 return Some(Json::Object(members));
             }
             if !self.take(",") {
@@ -106,7 +96,7 @@ impl<'a> Reader<'a> {
 
     fn text(&mut self) -> Option<JsText> {
         self.rest = self.rest.strip_prefix('"')?;
-        let mut text = JsText(String::new());
+        let mut text = JsText::empty();
         loop {
             let mut characters = self.rest.chars();
             let character = characters.next()?;

@@ -4,7 +4,7 @@
 
 use thiserror::Error;
 
-use crate::json::{JsText, Json};
+use crate::json::Json;
 
 /// Runtime only; never written.
 const DSU_VERSION: &str = "dsuVersion";
@@ -45,9 +45,10 @@ impl Hint {
     #[must_use]
     pub fn normal_text(&self) -> String {
         match &self.0 {
-            Json::Object(members) if members.iter().any(|(key, _)| key.is(DSU_VERSION)) => {
-                let kept = members.iter().filter(|(key, _)| !key.is(DSU_VERSION));
-                Json::Object(kept.cloned().collect()).print()
+            Json::Object(members) if members.has(DSU_VERSION) => {
+                let mut kept = members.clone();
+                kept.remove(DSU_VERSION);
+                Json::Object(kept).print()
             }
             value => value.print(),
         }
@@ -86,11 +87,7 @@ impl Hint {
     }
 
     fn member(&self, name: &str) -> Option<&Json> {
-        let Json::Object(members) = &self.0 else {
-            return None;
-        };
-        let is_named = |(key, _): &&(JsText, Json)| key.is(name);
-        members.iter().find(is_named).map(|(_, value)| value)
+        self.0.as_object()?.get(name)
     }
 }
 

@@ -1,0 +1,1 @@
+//! Compacted folders: many small files in one container brick.

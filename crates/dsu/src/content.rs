@@ -1,0 +1,1 @@
+//! How to read one file: its bricks, in order.

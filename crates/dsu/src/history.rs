@@ -1,0 +1,1 @@
+//! The checked versions of one anchor, and the head that a client remembers.

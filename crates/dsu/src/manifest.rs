@@ -1,0 +1,1 @@
+//! Mounts: the manifest of a DSU.

@@ -1,0 +1,1 @@
+//! Making bricks: the envelope of a chunk, and that of a brick map.

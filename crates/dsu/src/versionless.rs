@@ -1,0 +1,1 @@
+//! Versionless DSUs: one mutable document.
