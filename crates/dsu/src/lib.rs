@@ -19,6 +19,20 @@ pub use brick_map::{
     BrickMap, BrickMapError, Depth, EmbeddedContent, FileNode, FolderNode, ListError, Listed,
     Metadata, Node, NodeKind, StoredIn, Timing, UnreadableEmbedded,
 };
+pub use compact::{CompactError, Container, SealedContainer};
+pub use content::{
+    BrickRef, Content, ContentError, EntryFault, OpenError, Piece, PieceRange, PieceSource, Slice,
+    UnreadableFile,
+};
 pub use entry::{Entry, EntryError};
+pub use history::{History, HistoryFault, HistoryFaultKind, Rollback, SeenHead};
+pub use manifest::{MANIFEST_PATH, Manifest, ManifestError, Mount, Resolution};
 pub use moment::Moment;
 pub use path::{DsuPath, PathError, SEGMENTS_MAX};
+pub use seal::{
+    BrickSealer, CHUNK_BYTES_DEFAULT, OpenMapError, SealError, SealedBrick, SealedMap, SealerError,
+    open_map,
+};
+pub use versionless::{
+    VersionlessDocument, VersionlessError, VersionlessListed, VersionlessParseError,
+};
