@@ -120,6 +120,17 @@ impl DsuPath {
         }
     }
 
+    /// This path as it is seen from where `folder` is a path: what
+    /// [`DsuPath::strip`] took away comes back.
+    #[must_use]
+    pub fn under(&self, folder: &Self) -> Self {
+        match (folder.is_root(), self.is_root()) {
+            (true, _) => self.clone(),
+            (false, true) => folder.clone(),
+            (false, false) => Self(format!("{}{}", folder.0, self.0)),
+        }
+    }
+
     /// The path of `name`, which is a name already, in this folder.
     pub(crate) fn child(&self, name: &str) -> Self {
         let parent = if self.is_root() { "" } else { &self.0 };
