@@ -1,0 +1,243 @@
+//! The words of product leaflets in twelve languages: the headings of the European template, and
+//! sentences as they stand in many a leaflet.
+
+/// The texts of one language. `{}` in a heading stands for the product.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Texts {
+    /// BCP 47.
+    pub(crate) language: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) headings: [&'static str; 6],
+    pub(crate) sentences: [&'static str; 5],
+}
+
+pub(crate) const TEXTS: [Texts; 12] = [
+    Texts {
+        language: "en",
+        title: "Package leaflet: Information for the user",
+        headings: [
+            "What {} is and what it is used for",
+            "What you need to know before you take {}",
+            "How to take {}",
+            "Possible side effects",
+            "How to store {}",
+            "Contents of the pack and other information",
+        ],
+        sentences: [
+            "Always take this medicine exactly as your doctor or pharmacist has told you.",
+            "Keep this leaflet. You may need to read it again.",
+            "If you get any side effects, talk to your doctor, pharmacist or nurse.",
+            "Keep this medicine out of the sight and reach of children.",
+            "Do not take a double dose to make up for a forgotten tablet.",
+        ],
+    },
+    Texts {
+        language: "de",
+        title: "Gebrauchsinformation: Information für Anwender",
+        headings: [
+            "Was ist {} und wofür wird es angewendet?",
+            "Was sollten Sie vor der Einnahme von {} beachten?",
+            "Wie ist {} einzunehmen?",
+            "Welche Nebenwirkungen sind möglich?",
+            "Wie ist {} aufzubewahren?",
+            "Inhalt der Packung und weitere Informationen",
+        ],
+        sentences: [
+            "Nehmen Sie dieses Arzneimittel immer genau nach Absprache mit Ihrem Arzt ein.",
+            "Heben Sie die Packungsbeilage auf. Vielleicht möchten Sie diese später nochmals lesen.",
+            "Wenn Sie Nebenwirkungen bemerken, wenden Sie sich an Ihren Arzt oder Apotheker.",
+            "Bewahren Sie dieses Arzneimittel für Kinder unzugänglich auf.",
+            "Nehmen Sie nicht die doppelte Menge ein, wenn Sie die vorherige Einnahme vergessen haben.",
+        ],
+    },
+    Texts {
+        language: "fr",
+        title: "Notice : Information de l'utilisateur",
+        headings: [
+            "Qu'est-ce que {} et dans quels cas est-il utilisé",
+            "Quelles sont les informations à connaître avant de prendre {}",
+            "Comment prendre {}",
+            "Quels sont les effets indésirables éventuels",
+            "Comment conserver {}",
+            "Contenu de l'emballage et autres informations",
+        ],
+        sentences: [
+            "Veillez à toujours prendre ce médicament en suivant les indications de votre médecin.",
+            "Gardez cette notice. Vous pourriez avoir besoin de la relire.",
+            "Si vous ressentez un effet indésirable, parlez-en à votre médecin ou pharmacien.",
+            "Tenir ce médicament hors de la vue et de la portée des enfants.",
+            "Ne prenez pas de dose double pour compenser la dose que vous avez oubliée.",
+        ],
+    },
+    Texts {
+        language: "es",
+        title: "Prospecto: información para el usuario",
+        headings: [
+            "Qué es {} y para qué se utiliza",
+            "Qué necesita saber antes de empezar a tomar {}",
+            "Cómo tomar {}",
+            "Posibles efectos adversos",
+            "Conservación de {}",
+            "Contenido del envase e información adicional",
+        ],
+        sentences: [
+            "Siga las instrucciones de administración indicadas por su médico o farmacéutico.",
+            "Conserve este prospecto, ya que puede tener que volver a leerlo.",
+            "Si experimenta efectos adversos, consulte a su médico o farmacéutico.",
+            "Mantener este medicamento fuera de la vista y del alcance de los niños.",
+            "No tome una dosis doble para compensar las dosis olvidadas.",
+        ],
+    },
+    Texts {
+        language: "it",
+        title: "Foglio illustrativo: informazioni per l'utilizzatore",
+        headings: [
+            "Cos'è {} e a cosa serve",
+            "Cosa deve sapere prima di prendere {}",
+            "Come prendere {}",
+            "Possibili effetti indesiderati",
+            "Come conservare {}",
+            "Contenuto della confezione e altre informazioni",
+        ],
+        sentences: [
+            "Prenda questo medicinale seguendo sempre esattamente le istruzioni del medico.",
+            "Conservi questo foglio. Potrebbe aver bisogno di leggerlo di nuovo.",
+            "Se si manifesta un effetto indesiderato, si rivolga al medico o al farmacista.",
+            "Conservi questo medicinale fuori dalla vista e dalla portata dei bambini.",
+            "Non prenda una dose doppia per compensare la dimenticanza della compressa.",
+        ],
+    },
+    Texts {
+        language: "pt",
+        title: "Folheto informativo: Informação para o utilizador",
+        headings: [
+            "O que é {} e para que é utilizado",
+            "O que precisa de saber antes de tomar {}",
+            "Como tomar {}",
+            "Efeitos indesejáveis possíveis",
+            "Como conservar {}",
+            "Conteúdo da embalagem e outras informações",
+        ],
+        sentences: [
+            "Tome este medicamento exatamente como indicado pelo seu médico ou farmacêutico.",
+            "Conserve este folheto. Pode ter necessidade de o ler novamente.",
+            "Se tiver quaisquer efeitos indesejáveis, fale com o seu médico ou farmacêutico.",
+            "Manter este medicamento fora da vista e do alcance das crianças.",
+            "Não tome uma dose a dobrar para compensar um comprimido que se esqueceu de tomar.",
+        ],
+    },
+    Texts {
+        language: "nl",
+        title: "Bijsluiter: informatie voor de gebruiker",
+        headings: [
+            "Wat is {} en waarvoor wordt dit middel ingenomen?",
+            "Wanneer mag u {} niet innemen of moet u er extra voorzichtig mee zijn?",
+            "Hoe neemt u {} in?",
+            "Mogelijke bijwerkingen",
+            "Hoe bewaart u {}?",
+            "Inhoud van de verpakking en overige informatie",
+        ],
+        sentences: [
+            "Neem dit geneesmiddel altijd in precies zoals uw arts of apotheker u dat heeft verteld.",
+            "Bewaar deze bijsluiter. Misschien heeft u hem later weer nodig.",
+            "Krijgt u last van bijwerkingen? Neem dan contact op met uw arts of apotheker.",
+            "Buiten het zicht en bereik van kinderen houden.",
+            "Neem geen dubbele dosis om een vergeten tablet in te halen.",
+        ],
+    },
+    Texts {
+        language: "pl",
+        title: "Ulotka dołączona do opakowania: informacja dla użytkownika",
+        headings: [
+            "Co to jest {} i w jakim celu się go stosuje",
+            "Informacje ważne przed przyjęciem leku {}",
+            "Jak przyjmować {}",
+            "Możliwe działania niepożądane",
+            "Jak przechowywać {}",
+            "Zawartość opakowania i inne informacje",
+        ],
+        sentences: [
+            "Ten lek należy zawsze przyjmować zgodnie z zaleceniami lekarza lub farmaceuty.",
+            "Należy zachować tę ulotkę, aby w razie potrzeby móc ją ponownie przeczytać.",
+            "Jeśli wystąpią objawy niepożądane, należy powiedzieć o tym lekarzowi.",
+            "Lek należy przechowywać w miejscu niewidocznym i niedostępnym dla dzieci.",
+            "Nie należy przyjmować dawki podwójnej w celu uzupełnienia pominiętej dawki.",
+        ],
+    },
+    Texts {
+        language: "ro",
+        title: "Prospect: Informații pentru utilizator",
+        headings: [
+            "Ce este {} și pentru ce se utilizează",
+            "Ce trebuie să știți înainte să luați {}",
+            "Cum să luați {}",
+            "Reacții adverse posibile",
+            "Cum se păstrează {}",
+            "Conținutul ambalajului și alte informații",
+        ],
+        sentences: [
+            "Luați întotdeauna acest medicament exact așa cum v-a spus medicul dumneavoastră.",
+            "Păstrați acest prospect. S-ar putea să fie necesar să-l recitiți.",
+            "Dacă manifestați orice reacții adverse, adresați-vă medicului sau farmacistului.",
+            "Nu lăsați acest medicament la vederea și îndemâna copiilor.",
+            "Nu luați o doză dublă pentru a compensa comprimatul uitat.",
+        ],
+    },
+    Texts {
+        language: "sv",
+        title: "Bipacksedel: Information till användaren",
+        headings: [
+            "Vad {} är och vad det används för",
+            "Vad du behöver veta innan du tar {}",
+            "Hur du tar {}",
+            "Eventuella biverkningar",
+            "Hur {} ska förvaras",
+            "Förpackningens innehåll och övriga upplysningar",
+        ],
+        sentences: [
+            "Ta alltid detta läkemedel enligt läkarens eller apotekspersonalens anvisningar.",
+            "Spara denna information, du kan behöva läsa den igen.",
+            "Om du får biverkningar, tala med läkare, apotekspersonal eller sjuksköterska.",
+            "Förvara detta läkemedel utom syn- och räckhåll för barn.",
+            "Ta inte dubbel dos för att kompensera för glömd tablett.",
+        ],
+    },
+    Texts {
+        language: "da",
+        title: "Indlægsseddel: Information til brugeren",
+        headings: [
+            "Virkning og anvendelse af {}",
+            "Det skal du vide, før du begynder at tage {}",
+            "Sådan skal du tage {}",
+            "Bivirkninger",
+            "Opbevaring af {}",
+            "Pakningsstørrelser og yderligere oplysninger",
+        ],
+        sentences: [
+            "Tag altid lægemidlet nøjagtigt efter lægens eller apotekspersonalets anvisning.",
+            "Gem indlægssedlen. Du kan få brug for at læse den igen.",
+            "Kontakt lægen eller apotekspersonalet, hvis du får bivirkninger.",
+            "Opbevar lægemidlet utilgængeligt for børn.",
+            "Du må ikke tage en dobbeltdosis som erstatning for den glemte tablet.",
+        ],
+    },
+    Texts {
+        language: "fi",
+        title: "Pakkausseloste: Tietoa käyttäjälle",
+        headings: [
+            "Mitä {} on ja mihin sitä käytetään",
+            "Mitä sinun on tiedettävä, ennen kuin otat valmistetta {}",
+            "Miten valmistetta {} otetaan",
+            "Mahdolliset haittavaikutukset",
+            "Valmisteen {} säilyttäminen",
+            "Pakkauksen sisältö ja muuta tietoa",
+        ],
+        sentences: [
+            "Ota tätä lääkettä juuri siten kuin lääkäri on määrännyt.",
+            "Säilytä tämä pakkausseloste. Voit tarvita sitä myöhemmin.",
+            "Jos havaitset haittavaikutuksia, kerro niistä lääkärille tai apteekkihenkilökunnalle.",
+            "Ei lasten ulottuville eikä näkyville.",
+            "Älä ota kaksinkertaista annosta korvataksesi unohtamasi tabletin.",
+        ],
+    },
+];
