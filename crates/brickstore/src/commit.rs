@@ -13,18 +13,25 @@ use crate::error::BrickStoreError;
 use crate::keys;
 use crate::shared::{Presence, Put, Shared, Totals};
 
-/// One put on its way to disk.
+/// What a brick takes in a batch beside its own bytes, at most: its key twice, its size and time,
+/// and what RocksDB writes around them.
+const RECORD_BYTES: usize = 2 * keys::KEY_BYTES + 64;
+/// Room in a batch for the counters and a new domain.
+const BATCH_EXTRA_BYTES: usize = 1024;
+
+/// Bricks of one put on their way to disk, all or none.
 pub(crate) struct Job {
     pub(crate) domain: Domain,
-    pub(crate) hash: BrickHash,
-    pub(crate) bytes: Bytes,
+    pub(crate) bricks: Vec<(BrickHash, Bytes)>,
     pub(crate) now_ms: u64,
-    pub(crate) answer: oneshot::Sender<Result<Put, BrickStoreError>>,
+    /// What was done with each, in their order.
+    pub(crate) answer: oneshot::Sender<Result<Vec<Put>, BrickStoreError>>,
 }
 
 impl Job {
     pub(crate) fn weight(&self) -> usize {
-        self.bytes.len() + keys::KEY_BYTES
+        let weigh = |(_, bytes): &(BrickHash, Bytes)| bytes.len() + RECORD_BYTES;
+        self.bricks.iter().map(weigh).sum()
     }
 }
 
@@ -56,8 +63,10 @@ impl Commit {
 
     /// Commits a batch and answers every job in it.
     pub(crate) fn run(&mut self, jobs: Vec<Job>) {
+        let bytes: usize = jobs.iter().map(Job::weight).sum();
         let mut building = Building {
-            batch: WriteBatch::default(),
+            // Without it the batch would grow by doubling.
+            batch: WriteBatch::with_capacity_bytes(bytes + BATCH_EXTRA_BYTES),
             allotted: HashMap::new(),
             totals: BTreeMap::new(),
             written: HashSet::new(),
@@ -68,15 +77,15 @@ impl Commit {
         let mut added = Vec::with_capacity(jobs.len());
         for job in jobs {
             match self.add(&job, &mut building) {
-                Ok(put) => added.push((job, put)),
+                Ok(puts) => added.push((job, puts)),
                 Err(error) => drop(job.answer.send(Err(error))),
             }
         }
         match self.write(building) {
             Ok(()) => {
-                for (job, put) in added {
+                for (job, puts) in added {
                     // A sender that hung up does not undo the write.
-                    let _ = job.answer.send(Ok(put));
+                    let _ = job.answer.send(Ok(puts));
                 }
             }
             Err(error) => answer_all(added.into_iter().map(|(job, _)| job), &error),
@@ -95,41 +104,53 @@ impl Commit {
         Ok(())
     }
 
-    fn add(&mut self, job: &Job, building: &mut Building) -> Result<Put, BrickStoreError> {
-        let engine = &self.shared.engine;
+    fn add(&mut self, job: &Job, building: &mut Building) -> Result<Vec<Put>, BrickStoreError> {
         let id = self.shared.domains.find_or_allot(
             &job.domain,
-            engine,
+            &self.shared.engine,
             &mut building.batch,
             &mut building.allotted,
         )?;
-        let key = keys::brick(id, &job.hash);
-        let presence = if building.written.contains(&key) {
-            Presence::Sound
-        } else {
-            self.shared.presence(id, &job.hash, &job.bytes)?
+        // All that can fail comes before the first of them is in the batch.
+        let mut presences = Vec::with_capacity(job.bricks.len());
+        for (hash, bytes) in &job.bricks {
+            presences.push(self.shared.presence(id, hash, bytes)?);
+        }
+        let mut puts = Vec::with_capacity(job.bricks.len());
+        for ((hash, bytes), presence) in job.bricks.iter().zip(presences) {
+            let key = keys::brick(id, hash);
+            if presence == Presence::Sound || building.written.contains(&key) {
+                puts.push(Put::Existing);
+                continue;
+            }
+            if presence == Presence::Absent {
+                self.count(id, bytes.len() as u64, building)?;
+            }
+            let meta = keys::encode_pair(bytes.len() as u64, job.now_ms);
+            let engine = &self.shared.engine;
+            engine.put(&mut building.batch, keys::BRICKS, &key, bytes)?;
+            engine.put(&mut building.batch, keys::BRICK_META, &key, &meta)?;
+            building.written.insert(key);
+            puts.push(Put::Stored);
+        }
+        Ok(puts)
+    }
+
+    /// Counts a new brick.
+    fn count(
+        &self,
+        id: DomainId,
+        bytes: u64,
+        building: &mut Building,
+    ) -> Result<(), BrickStoreError> {
+        let known = building.totals.get(&id).or_else(|| self.totals.get(&id));
+        let before = known.copied().map_or_else(|| self.shared.totals(id), Ok)?;
+        let after = Totals {
+            bricks: before.bricks + 1,
+            bytes: before.bytes + bytes,
         };
-        if presence == Presence::Sound {
-            return Ok(Put::Existing);
-        }
-        if presence == Presence::Absent {
-            let known = building
-                .totals
-                .get(&id)
-                .or_else(|| self.totals.get(&id))
-                .copied();
-            let before = known.map_or_else(|| self.shared.totals(id), Ok)?;
-            let after = Totals {
-                bricks: before.bricks + 1,
-                bytes: before.bytes + job.bytes.len() as u64,
-            };
-            building.totals.insert(id, after);
-        }
-        let meta = keys::encode_pair(job.bytes.len() as u64, job.now_ms);
-        engine.put(&mut building.batch, keys::BRICKS, &key, &job.bytes)?;
-        engine.put(&mut building.batch, keys::BRICK_META, &key, &meta)?;
-        building.written.insert(key);
-        Ok(Put::Stored)
+        building.totals.insert(id, after);
+        Ok(())
     }
 
     fn write(&mut self, mut building: Building) -> Result<(), EngineError> {

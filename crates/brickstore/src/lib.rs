@@ -1,7 +1,8 @@
 //! Content-addressed store of encrypted bricks.
 //!
 //! # Contract
-//! * **Durable.** [`BrickStore::put`] answers after the brick is synced to disk (promise P1).
+//! * **Durable.** [`BrickStore::put`] answers after the brick is synced to disk (promise P1);
+//!   [`BrickStore::put_many`] stores all of its bricks or none.
 //! * **Checked.** [`BrickStore::get`] hashes what it read and never returns bytes that do not hash
 //!   to the name asked for (promise P2).
 //! * **Immutable.** A brick that is there is never written again; a put of it compares the bytes

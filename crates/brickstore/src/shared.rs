@@ -66,6 +66,25 @@ impl Shared {
         }
     }
 
+    /// The recorded size of a brick in bytes; `None` when it is absent.
+    pub(crate) fn size(
+        &self,
+        domain: DomainId,
+        hash: &BrickHash,
+    ) -> Result<Option<u64>, BrickStoreError> {
+        let key = keys::brick(domain, hash);
+        let found = self
+            .engine
+            .get_with(keys::BRICK_META, &key, keys::decode_pair)?;
+        match found {
+            None => Ok(None),
+            Some(Some((bytes, _))) => Ok(Some(bytes)),
+            Some(None) => Err(BrickStoreError::Corrupt(EngineError::Corrupt {
+                detail: format!("size record of brick {hash}"),
+            })),
+        }
+    }
+
     /// Bricks and bytes of a domain, as they stand on disk.
     pub(crate) fn totals(&self, domain: DomainId) -> Result<Totals, BrickStoreError> {
         match self

@@ -61,20 +61,33 @@ impl BrickStore {
         bytes: Bytes,
         now_ms: u64,
     ) -> Result<Put, BrickStoreError> {
-        if let Some(id) = self.shared.domains.find(domain) {
-            let sent = bytes.clone();
-            let presence = self
-                .blocking(move |shared| Ok(shared.presence(id, &hash, &sent)?))
-                .await?;
-            if presence == Presence::Sound {
-                return Ok(Put::Existing);
-            }
+        let puts = self.put_many(domain, vec![(hash, bytes)], now_ms).await?;
+        let only = puts.first().copied();
+        only.ok_or(BrickStoreError::Unavailable(None))
+    }
+
+    /// Stores bricks as [`BrickStore::put`] does one, all or none: they are one write with one
+    /// sync. Gives what was done with each, in their order; one that stands twice is stored once.
+    ///
+    /// **Cancellation:** as of [`BrickStore::put`].
+    ///
+    /// # Errors
+    /// As [`BrickStore::put`]; after any, all of them count as not stored.
+    pub async fn put_many(
+        &self,
+        domain: &Domain,
+        bricks: Vec<(BrickHash, Bytes)>,
+        now_ms: u64,
+    ) -> Result<Vec<Put>, BrickStoreError> {
+        let mut puts = vec![Put::Existing; bricks.len()];
+        let (places, bricks) = self.not_there(domain, bricks).await?;
+        if bricks.is_empty() {
+            return Ok(puts);
         }
         let (answer, answered) = oneshot::channel();
         let job = Job {
             domain: domain.clone(),
-            hash,
-            bytes,
+            bricks,
             now_ms,
             answer,
         };
@@ -82,9 +95,37 @@ impl BrickStore {
             .submit(job)
             .await
             .map_err(|_| BrickStoreError::Unavailable(None))?;
-        answered
+        let done = answered
             .await
-            .map_err(|_| BrickStoreError::Unavailable(None))?
+            .map_err(|_| BrickStoreError::Unavailable(None))??;
+        for (place, done) in places.into_iter().zip(done) {
+            if let Some(put) = puts.get_mut(place) {
+                *put = done;
+            }
+        }
+        Ok(puts)
+    }
+
+    /// Those of `bricks` that are not there as they should be, each with its place.
+    async fn not_there(
+        &self,
+        domain: &Domain,
+        bricks: Vec<(BrickHash, Bytes)>,
+    ) -> Result<(Vec<usize>, Vec<(BrickHash, Bytes)>), BrickStoreError> {
+        let Some(id) = self.shared.domains.find(domain) else {
+            return Ok(bricks.into_iter().enumerate().unzip());
+        };
+        self.blocking(move |shared| {
+            let (mut places, mut missing) = (Vec::new(), Vec::new());
+            for (place, (hash, bytes)) in bricks.into_iter().enumerate() {
+                if shared.presence(id, &hash, &bytes)? != Presence::Sound {
+                    places.push(place);
+                    missing.push((hash, bytes));
+                }
+            }
+            Ok((places, missing))
+        })
+        .await
     }
 
     /// The size of a brick in bytes; `None` when it is absent.
@@ -96,23 +137,24 @@ impl BrickStore {
         domain: &Domain,
         hash: BrickHash,
     ) -> Result<Option<u64>, BrickStoreError> {
+        let sizes = self.sizes(domain, vec![hash]).await?;
+        Ok(sizes.into_iter().next().flatten())
+    }
+
+    /// The sizes of bricks in bytes, in the order asked for; `None` for each that is absent.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn sizes(
+        &self,
+        domain: &Domain,
+        hashes: Vec<BrickHash>,
+    ) -> Result<Vec<Option<u64>>, BrickStoreError> {
         let Some(id) = self.shared.domains.find(domain) else {
-            return Ok(None);
+            return Ok(vec![None; hashes.len()]);
         };
-        self.blocking(move |shared| {
-            let key = keys::brick(id, &hash);
-            let found = shared
-                .engine
-                .get_with(keys::BRICK_META, &key, keys::decode_pair)?;
-            match found {
-                None => Ok(None),
-                Some(Some((bytes, _))) => Ok(Some(bytes)),
-                Some(None) => Err(BrickStoreError::Corrupt(EngineError::Corrupt {
-                    detail: format!("size record of brick {hash}"),
-                })),
-            }
-        })
-        .await
+        self.blocking(move |shared| hashes.iter().map(|hash| shared.size(id, hash)).collect())
+            .await
     }
 
     /// The bytes of a brick, hashed since they came from disk; `None` when it is absent.

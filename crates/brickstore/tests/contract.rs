@@ -132,6 +132,68 @@ async fn simultaneous_puts_of_one_brick_count_once() {
 }
 
 #[tokio::test]
+async fn many_bricks_are_put_with_an_answer_for_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = domain("default");
+    let bricks: Vec<Bytes> = INTERESTING_SIZES.into_iter().map(content).collect();
+    let named = |bricks: &[Bytes]| -> Vec<(BrickHash, Bytes)> {
+        let name = |bytes: &Bytes| (BrickHash::of(bytes), bytes.clone());
+        bricks.iter().map(name).collect()
+    };
+    {
+        let store = open(folder.path());
+        assert_eq!(store.put_many(&here, vec![], 0).await.unwrap(), []);
+        put(&store, &here, &bricks[2]).await;
+        let mut sent = named(&bricks);
+        // One that stands twice.
+        sent.push(sent[4].clone());
+        let mut expected = vec![Put::Stored; bricks.len()];
+        expected[2] = Put::Existing;
+        expected.push(Put::Existing);
+        assert_eq!(store.put_many(&here, sent, 0).await.unwrap(), expected);
+    }
+    let store = open(folder.path());
+    let again = store.put_many(&here, named(&bricks), 0).await.unwrap();
+    assert_eq!(again, vec![Put::Existing; bricks.len()]);
+    let mut hashes: Vec<BrickHash> = bricks.iter().map(|it| BrickHash::of(it)).collect();
+    for (hash, bytes) in hashes.iter().zip(&bricks) {
+        assert_eq!(&store.get(&here, *hash).await.unwrap().unwrap(), bytes);
+    }
+    hashes.insert(1, BrickHash::of(b"absent"));
+    let mut sizes = INTERESTING_SIZES.map(|size| Some(size as u64)).to_vec();
+    sizes.insert(1, None);
+    assert_eq!(store.sizes(&here, hashes.clone()).await.unwrap(), sizes);
+    let elsewhere = store.sizes(&domain("other"), hashes).await.unwrap();
+    assert_eq!(elsewhere, vec![None; sizes.len()]);
+    drop(store);
+    let report = check(folder.path()).unwrap();
+    assert_eq!(report.findings, []);
+    assert_eq!(report.sound, bricks.len() as u64);
+}
+
+#[tokio::test]
+async fn many_bricks_that_do_not_fit_leave_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = domain("default");
+    let present = content(20);
+    put(&open(folder.path()), &here, &present).await;
+    let full = EngineOptions {
+        free_bytes_min: u64::MAX / 4,
+        mode: Mode::Serve,
+    };
+    let store = BrickStore::open(folder.path(), full).unwrap();
+    let named = |bytes: Bytes| (BrickHash::of(&bytes), bytes);
+    let sent = vec![named(present), named(content(21)), named(content(22))];
+    let hashes: Vec<BrickHash> = sent.iter().map(|(hash, _)| *hash).collect();
+    let refused = store.put_many(&here, sent, 0).await;
+    assert!(matches!(refused, Err(BrickStoreError::OutOfSpace)));
+    let sizes = store.sizes(&here, hashes).await.unwrap();
+    assert_eq!(sizes, [Some(20), None, None]);
+    drop(store);
+    assert_eq!(check(folder.path()).unwrap().findings, []);
+}
+
+#[tokio::test]
 async fn a_put_whose_sender_hung_up_is_carried_out() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
