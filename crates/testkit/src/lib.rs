@@ -4,6 +4,7 @@
 //! - [`process`]: starts one of them, learns its address, ends it gently or hard.
 //! - [`server`]: the same on a folder of its own, with the calls of a test.
 //! - [`http`]: a blocking HTTP/1.1 client that sends exactly the bytes it is given.
+//! - [`liar`]: a proxy before a node that lies about single things.
 //! - [`caller`]: a client that keeps its connection and comes back after it broke.
 //! - [`owner`]: signs the values of an anchor.
 //! - [`record`]: what a client knows of its writes, outside the system under test.
@@ -13,6 +14,7 @@
 pub mod binaries;
 pub mod caller;
 pub mod http;
+pub mod liar;
 pub mod memory;
 pub mod owner;
 pub mod process;
