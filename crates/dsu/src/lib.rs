@@ -12,6 +12,7 @@ pub mod history;
 pub mod manifest;
 pub mod moment;
 pub mod path;
+pub mod recovery;
 pub mod seal;
 pub mod versionless;
 
@@ -29,6 +30,7 @@ pub use history::{History, HistoryFault, HistoryFaultKind, Rollback, SeenHead};
 pub use manifest::{MANIFEST_PATH, Manifest, ManifestError, Mount, Resolution};
 pub use moment::Moment;
 pub use path::{DsuPath, PathError, SEGMENTS_MAX};
+pub use recovery::{Damage, DamagedVersion, Recovery};
 pub use seal::{
     BrickSealer, CHUNK_BYTES_DEFAULT, OpenMapError, SealError, SealedBrick, SealedMap, SealerError,
     open_map,
