@@ -4,12 +4,14 @@
 
 use std::fmt;
 
-use keyssi::json::{Json, Object};
+use keyssi::json::{JsText, Json, Object};
 use keyssi::{KeySsi, SsiError};
 use thiserror::Error;
 
 const HASH_LINK: &str = "hashLink";
 const KEY: &str = "key";
+/// What the SDK calls the key in its operation log.
+const LOGGED_KEY: &str = "encryptionKey";
 const SIZE: &str = "size";
 
 /// One element of `hashLinks`. Unknown members are kept. `Debug` shows no keys.
@@ -65,12 +67,17 @@ impl Entry {
         self.identifier(HASH_LINK)
     }
 
-    /// The key of the brick; `None` if it is stored in clear.
+    /// The key of the brick; `None` if it is stored in clear. (The SDK leaves the
+    /// key under the name of its operation log when the last brick of a big file
+    /// is replaced.)
     ///
     /// # Errors
     /// [`EntryError`] if the member is not an identifier.
     pub fn key(&self) -> Result<Option<KeySsi>, EntryError> {
-        self.identifier(KEY)
+        match self.identifier(KEY)? {
+            None => self.identifier(LOGGED_KEY),
+            key => Ok(key),
+        }
     }
 
     /// The size of a big file; `None` for a brick.
@@ -82,6 +89,24 @@ impl Entry {
     }
 
     pub(crate) const fn from_object(members: Object) -> Self {
+        Self(members)
+    }
+
+    /// The entry that the SDK makes of a brick in its operation log.
+    pub(crate) fn from_logged(brick: &Object) -> Self {
+        let mut members = Object::new();
+        let names = [
+            ("checkSum", "checkSum"),
+            (HASH_LINK, HASH_LINK),
+            (SIZE, SIZE),
+            (LOGGED_KEY, KEY),
+            (KEY, KEY),
+        ];
+        for (logged, name) in names {
+            if let Some(value) = brick.get(logged) {
+                members.insert(JsText::new(name), value.clone());
+            }
+        }
         Self(members)
     }
 

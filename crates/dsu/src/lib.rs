@@ -7,6 +7,7 @@
 pub mod brick_map;
 pub mod compact;
 pub mod content;
+pub mod diff_strategy;
 pub mod entry;
 pub mod history;
 pub mod manifest;
@@ -17,14 +18,15 @@ pub mod seal;
 pub mod versionless;
 
 pub use brick_map::{
-    BrickMap, BrickMapError, Depth, EmbeddedContent, FileNode, FolderNode, ListError, Listed,
-    Metadata, Node, NodeKind, StoredIn, Timing, UnreadableEmbedded,
+    BrickMap, BrickMapError, Depth, EditError, EmbeddedContent, FileNode, FolderNode, ListError,
+    Listed, Metadata, Node, NodeKind, StoredIn, Timing, UnreadableEmbedded,
 };
 pub use compact::{CompactError, Container, SealedContainer};
 pub use content::{
     BrickRef, Content, ContentError, EntryFault, OpenError, Piece, PieceRange, PieceSource, Slice,
     UnreadableFile,
 };
+pub use diff_strategy::{ReplayError, replay};
 pub use entry::{Entry, EntryError};
 pub use history::{History, HistoryFault, HistoryFaultKind, Rollback, SeenHead};
 pub use manifest::{MANIFEST_PATH, Manifest, ManifestError, Mount, Resolution};

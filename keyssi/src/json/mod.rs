@@ -76,6 +76,17 @@ impl Json {
         }
     }
 
+    /// The object that the value is; any other value becomes an empty one.
+    pub fn make_object(&mut self) -> &mut Object {
+        if self.as_object().is_none() {
+            *self = Self::Object(Object::new());
+        }
+        match self {
+            Self::Object(object) => object,
+            _ => unreachable!("it was made an object"),
+        }
+    }
+
     /// The elements, if the value is an array.
     #[must_use]
     pub fn as_list(&self) -> Option<&[Self]> {

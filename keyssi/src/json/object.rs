@@ -69,6 +69,16 @@ impl Object {
         }
     }
 
+    /// The value of the member `name`; one that is not there is set first.
+    pub fn get_or_set(&mut self, name: &str, make: impl FnOnce() -> Json) -> &mut Json {
+        let key = JsText::new(name);
+        if key.array_index().is_some() && !self.0.contains_key(&key) {
+            self.insert(key.clone(), make());
+            return self.0.entry(key).or_insert(Json::Null);
+        }
+        self.0.entry(key).or_insert_with(make)
+    }
+
     /// Removes the member `name`; the others keep their order.
     pub fn remove(&mut self, name: &str) -> Option<Json> {
         self.0.shift_remove(&Name(&quoted(name)))
@@ -97,6 +107,14 @@ impl Object {
         if self.0.keys().any(|key| key.array_index().is_some()) {
             self.0.sort_by_cached_key(rank);
         }
+    }
+
+    /// The text that `JSON.stringify` gives, without spaces.
+    #[must_use]
+    pub fn print(&self) -> String {
+        let mut out = String::new();
+        self.print_to(&mut out);
+        out
     }
 
     pub(super) fn print_to(&self, out: &mut String) {
@@ -203,7 +221,11 @@ mod tests {
             let mut text = Vec::new();
             for (place, name) in names.iter().enumerate() {
                 let value = f64::from(u32::try_from(place).unwrap());
-                built.set(name, Json::Number(value));
+                if place % 2 == 0 {
+                    built.set(name, Json::Number(value));
+                } else {
+                    *built.get_or_set(name, || Json::Null) = Json::Number(value);
+                }
                 text.push(format!("\"{name}\":{place}"));
             }
             prop_assert_eq!(built, object(&format!("{{{}}}", text.join(","))));

@@ -121,10 +121,13 @@ impl BrickMap {
     }
 
     /// True if an embedded file lies below `path`.
-    fn implies(&self, path: &DsuPath) -> bool {
+    pub(super) fn implies(&self, path: &DsuPath) -> bool {
+        let folder = JsText::new(path.as_str().trim_start_matches('/'));
         let mut embedded = self.embedded().into_iter().flatten();
         embedded.any(|(key, _)| {
-            embedded_path(key).is_some_and(|file| file != *path && file.starts_with(path))
+            let key = key.printed().trim_start_matches('/');
+            let below = key.strip_prefix(folder.printed());
+            below.is_some_and(|below| below.starts_with('/') && below != "/")
         })
     }
 }

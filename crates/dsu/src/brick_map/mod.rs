@@ -6,14 +6,21 @@
 //! **Source:** dsu specification §3, §5 and §14.
 
 mod check;
+mod edit;
+mod embed;
 mod list;
 mod lookup;
+mod overlay;
+mod relocate;
+mod tree;
 
 use std::fmt;
 
 use keyssi::json::{Json, Object};
 use thiserror::Error;
 
+pub(crate) use edit::BrickPlace;
+pub use edit::EditError;
 pub use list::{Depth, ListError, Listed, StoredIn};
 pub use lookup::{
     EmbeddedContent, FileNode, FolderNode, Metadata, Node, NodeKind, UnreadableEmbedded,
@@ -120,7 +127,7 @@ impl BrickMap {
     /// The text that is stored: as `JSON.stringify` writes it.
     #[must_use]
     pub fn to_json(&self) -> String {
-        Json::Object(self.root.clone()).print()
+        self.root.print()
     }
 
     /// Whether the map records times: it does if its root has a `createdAt`.
