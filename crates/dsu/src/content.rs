@@ -36,13 +36,13 @@ pub struct BrickRef {
 }
 
 /// The plan of a whole file.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
     pieces: Vec<Piece>,
 }
 
 /// One piece of a file. Holds its key; `Debug` does not show it.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Piece {
     source: PieceSource,
     key: Option<EncryptionKey>,
@@ -51,7 +51,7 @@ pub struct Piece {
 }
 
 /// Where the bytes of a piece come from.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum PieceSource {
     /// A brick, or a part of one.
     Brick {
