@@ -21,6 +21,7 @@ log_format = "json"
 
 [limits]
 brick_bytes_max = 20000000
+batch_bytes_max = 3000
 document_bytes_max = 1000
 json_bytes_max = 2000
 body_bytes_in_flight_max = 50000000

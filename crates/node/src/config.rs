@@ -67,6 +67,8 @@ pub enum LogFormat {
 pub struct LimitsConfig {
     /// Largest brick, in bytes.
     pub brick_bytes_max: u64,
+    /// Largest batch of bricks in one request, in bytes; see [`LimitsConfig::batch_bytes`].
+    pub batch_bytes_max: u64,
     /// Largest versionless DSU document, in bytes.
     pub document_bytes_max: u64,
     /// Largest JSON request body, in bytes.
@@ -147,6 +149,7 @@ impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
             brick_bytes_max: 16 << 20,
+            batch_bytes_max: 64 << 20,
             document_bytes_max: 4 << 20,
             json_bytes_max: 1 << 20,
             body_bytes_in_flight_max: 128 << 20,
@@ -336,6 +339,13 @@ impl LimitsConfig {
             idle_max: Duration::from_millis(self.body_idle_ms_max),
         }
     }
+
+    /// Largest batch of bricks that is taken: the configured limit, or half of the bytes that the
+    /// node may hold where that is less, so that one batch does not stop everything else.
+    #[must_use]
+    pub fn batch_bytes(&self) -> u64 {
+        self.batch_bytes_max.min(self.body_bytes_in_flight_max / 2)
+    }
 }
 
 impl DomainConfig {
@@ -439,6 +449,16 @@ mod tests {
     fn what_is_printed_has_the_same_effect() {
         let config = Config::load(toml::Table::new(), None, []).unwrap();
         assert_eq!(load(&config.to_toml().unwrap(), &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn a_batch_takes_half_of_the_budget_at_most() {
+        let mut limits = LimitsConfig::default();
+        assert_eq!(limits.batch_bytes(), 64 << 20);
+        limits.body_bytes_in_flight_max = 40 << 20;
+        assert_eq!(limits.batch_bytes(), 20 << 20);
+        limits.batch_bytes_max = 7;
+        assert_eq!(limits.batch_bytes(), 7);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(crate) struct Cors {
 /// Which of the two header sets a path gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Surface {
-    /// `/bricking/…` and `/bdns`.
+    /// `/bricking/…`, `/ipfs/…` and `/bdns`.
     Storage,
     /// Everything else.
     Other,
@@ -42,7 +42,7 @@ impl Surface {
             .strip_prefix('/')
             .and_then(|rest| rest.split('/').next());
         match first {
-            Some("bricking" | "bdns") => Self::Storage,
+            Some("bricking" | "ipfs" | "bdns") => Self::Storage,
             _ => Self::Other,
         }
     }

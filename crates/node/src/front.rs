@@ -20,6 +20,7 @@ use crate::cors::{Cors, Surface};
 use crate::error::{empty, json, raw};
 use crate::guard::Guard;
 use crate::rate::RateLimiter;
+use crate::read_only;
 
 /// One part's answer to "can you serve?": `Err` says in words why not.
 pub type Readiness = Arc<dyn Fn() -> Result<(), &'static str> + Send + Sync>;
@@ -78,7 +79,7 @@ impl Front {
                 .apply(Surface::Preflight, &headers, answer.headers_mut());
             return answer;
         }
-        let writes = !matches!(*request.method(), Method::GET | Method::HEAD);
+        let writes = read_only::may_write(request.method(), &path);
         if writes && self.read_only.load(Ordering::Relaxed) {
             crate::body::discard(&headers, request.into_body()).await;
             let mut answer = raw(StatusCode::METHOD_NOT_ALLOWED, "read only mode is active");
