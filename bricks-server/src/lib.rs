@@ -1,10 +1,17 @@
-//! HTTP over the brick store: `put-brick`, `get-brick`, `brick-exists`, `downloadMultipleBricks`.
+//! HTTP over the brick store: `put-brick`, `get-brick`, `brick-exists`, `downloadMultipleBricks`;
+//! many bricks in one request (`have-bricks`, `get-bricks`, `put-bricks`); bricks as IPFS blocks
+//! (`/ipfs/…`).
 //!
-//! **Source:** `http-api.md` §2. Paths are matched raw, nothing is decoded, and a hash that is not
+//! **Source:** `http-api.md` §2; `docs/http-batch.md` for what the reference has not. Paths are matched raw, nothing is decoded, and a hash that is not
 //! 32 bytes in base58 never reaches the store.
 
+mod batch;
 mod conditional;
+mod format;
+mod gateway;
+mod hash_list;
 mod read;
+mod stream;
 mod write;
 
 use std::sync::Arc;
@@ -15,9 +22,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use brickstore::{BrickStore, BrickStoreError, EngineOptions, Mode};
+use http::request::Parts;
 use http::{Method, Request, StatusCode};
 use keyssi::Domain;
-use node::{ApiError, BodyBudget, Domains, LimitsConfig, Part, Readiness, Setup};
+use node::{ApiError, BodyBudget, Domains, LimitsConfig, Part, Readiness, Setup, Share};
 
 /// What the routes need.
 struct Bricks {
@@ -59,10 +67,11 @@ pub fn open(setup: &Setup) -> anyhow::Result<Part> {
     })
 }
 
-/// The routes under `/bricking`.
+/// The routes under `/bricking` and `/ipfs`.
 fn router(bricks: Bricks) -> Router {
     Router::new()
         .route("/bricking/{*rest}", any(route))
+        .route("/ipfs/{*rest}", any(route_ipfs))
         .with_state(Arc::new(bricks))
 }
 
@@ -80,6 +89,9 @@ async fn route(State(bricks): State<Arc<Bricks>>, request: Request<Body>) -> Res
         (&Method::GET, [domain, "downloadMultipleBricks"]) => {
             read::get_multiple(&bricks, domain, head.uri.query().unwrap_or("")).await
         }
+        (&Method::POST, [domain, "have-bricks"]) => batch::have(&bricks, domain, &head, body).await,
+        (&Method::POST, [domain, "get-bricks"]) => batch::get(&bricks, domain, &head, body).await,
+        (&Method::POST, [domain, "put-bricks"]) => batch::put(&bricks, domain, &head, body).await,
         _ => {
             node::discard(&head.headers, body).await;
             return node::empty(StatusCode::NOT_FOUND);
@@ -88,7 +100,39 @@ async fn route(State(bricks): State<Arc<Bricks>>, request: Request<Body>) -> Res
     answer.unwrap_or_else(IntoResponse::into_response)
 }
 
+async fn route_ipfs(State(bricks): State<Arc<Bricks>>, request: Request<Body>) -> Response {
+    let (head, body) = request.into_parts();
+    let segments = node::segments("/ipfs", head.uri.path()).unwrap_or_default();
+    match (&head.method, segments.as_slice()) {
+        (&Method::GET | &Method::HEAD, [cid, below @ ..]) if !cid.is_empty() => {
+            let answer = gateway::get(&bricks, cid, below, &head).await;
+            answer.unwrap_or_else(IntoResponse::into_response)
+        }
+        _ => {
+            node::discard(&head.headers, body).await;
+            node::empty(StatusCode::NOT_FOUND)
+        }
+    }
+}
+
 impl Bricks {
+    /// The domain of a path whose request has a body; the body of a refused one is read and
+    /// dropped, so that the client reads the answer.
+    async fn domain_or_discard(
+        &self,
+        name: &str,
+        head: &Parts,
+        body: Body,
+    ) -> Result<(Domain, Body), ApiError> {
+        match self.domain(name) {
+            Ok(domain) => Ok((domain, body)),
+            Err(refusal) => {
+                node::discard(&head.headers, body).await;
+                Err(refusal)
+            }
+        }
+    }
+
     /// The domain of a path. The text is only looked up, so it may be anything.
     fn domain(&self, name: &str) -> Result<Domain, ApiError> {
         let found = self.domains.find(name).map(|(domain, _)| domain);
@@ -97,6 +141,18 @@ impl Bricks {
             ApiError::new(StatusCode::NOT_FOUND, text)
         })
     }
+
+    /// A share of the budget.
+    async fn share(&self, bytes: u64) -> Result<Share, ApiError> {
+        share(&self.budget, bytes).await
+    }
+}
+
+/// A share of a budget, or what a client is told when there is none.
+async fn share(budget: &BodyBudget, bytes: u64) -> Result<Share, ApiError> {
+    budget.acquire(bytes).await.map_err(|_| {
+        ApiError::unavailable("the node holds as many body bytes as it may; try again", 1)
+    })
 }
 
 /// What a client is told of a store's failure.

@@ -13,7 +13,7 @@ use crate::{Bricks, store_error};
 
 /// A brick never changes under its name.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("No-Cache");
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 /// What a byte of text costs at most in `downloadMultipleBricks`: the text, and its JSON, in which
@@ -33,26 +33,44 @@ pub(crate) async fn get(
     let Some((hash, size)) = find(bricks, &domain, hash).await? else {
         return Ok(not_found(NO_STORE));
     };
-    let etag = format!("\"{hash}\"");
-    if is_known(&head.headers, &etag) {
-        return Ok(with_caching(node::empty(StatusCode::NOT_MODIFIED), &etag));
+    let form = Form {
+        etag: format!("\"{hash}\""),
+        kind: OCTETS,
+        caching: IMMUTABLE,
+    };
+    let answer = whole_or_part(bricks, (&domain, hash, size), &form, head).await?;
+    Ok(answer.unwrap_or_else(|| not_found(NO_STORE)))
+}
+
+/// How a brick is shown.
+pub(crate) struct Form {
+    /// Its `ETag`, quotes included.
+    pub(crate) etag: String,
+    /// Its `Content-Type`.
+    pub(crate) kind: HeaderValue,
+    /// Its `Cache-Control`.
+    pub(crate) caching: HeaderValue,
+}
+
+/// A brick of known size as it is, as a whole or the part asked for; `None` when it has gone.
+pub(crate) async fn whole_or_part(
+    bricks: &Bricks,
+    (domain, hash, size): (&Domain, BrickHash, u64),
+    form: &Form,
+    head: &Parts,
+) -> Result<Option<Response>, ApiError> {
+    if is_known(&head.headers, &form.etag) {
+        return Ok(Some(not_modified(form)));
     }
-    let wanted = part(&head.headers, &etag, size);
+    let wanted = part(&head.headers, &form.etag, size);
     if wanted == Part::Unsatisfiable {
-        let text = format!("the brick has {size} bytes, none of them in this range");
-        let mut answer = node::message(StatusCode::RANGE_NOT_SATISFIABLE, &text);
-        insert(
-            &mut answer,
-            header::CONTENT_RANGE,
-            &format!("bytes */{size}"),
-        );
-        return Ok(answer);
+        return Ok(Some(unsatisfiable(size)));
     }
     let body = if head.method == Method::HEAD {
         None
     } else {
-        let Some(bytes) = read(bricks, &domain, hash, size).await? else {
-            return Ok(not_found(NO_STORE));
+        let Some(bytes) = read(bricks, domain, hash, size).await? else {
+            return Ok(None);
         };
         Some(bytes)
     };
@@ -62,11 +80,7 @@ pub(crate) async fn get(
     };
     let length = range.end - range.start;
     let body = body.map_or_else(Body::empty, |bytes| Body::from(slice(&bytes, &range)));
-    let mut answer = with_caching(node::raw(status, body), &etag);
-    answer.headers_mut().insert(header::CONTENT_TYPE, OCTETS);
-    answer
-        .headers_mut()
-        .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    let mut answer = shown(node::raw(status, body), form, length);
     answer
         .headers_mut()
         .insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
@@ -78,7 +92,7 @@ pub(crate) async fn get(
         );
         insert(&mut answer, header::CONTENT_RANGE, &span);
     }
-    Ok(answer)
+    Ok(Some(answer))
 }
 
 /// `GET` and `HEAD /bricking/:domain/brick-exists/:hash`: `true`, or 404.
@@ -129,7 +143,7 @@ pub(crate) async fn get_multiple(
         )));
     }
     let most = total.saturating_mul(MULTIPLE_COPIES);
-    let mut share = bricks.budget.acquire(most).await.map_err(|_| busy())?;
+    let mut share = bricks.share(most).await?;
     let mut texts = Vec::with_capacity(found.len());
     for (hash, _) in found {
         let read = bricks.store.get(&domain, hash).await;
@@ -167,13 +181,13 @@ async fn find(
 }
 
 /// A brick's checked bytes, counted against the budget until the last of them is sent.
-async fn read(
+pub(crate) async fn read(
     bricks: &Bricks,
     domain: &Domain,
     hash: BrickHash,
     size: u64,
 ) -> Result<Option<Bytes>, ApiError> {
-    let share = bricks.budget.acquire(size).await.map_err(|_| busy())?;
+    let share = bricks.share(size).await?;
     let bytes = bricks.store.get(domain, hash).await.map_err(store_error)?;
     Ok(bytes.map(|bytes| node::hold(bytes, share)))
 }
@@ -187,26 +201,45 @@ fn slice(bytes: &Bytes, range: &std::ops::Range<u64>) -> Bytes {
     bytes.slice(at(range.start)..at(range.end))
 }
 
-fn not_found(caching: HeaderValue) -> Response {
+/// 404 for a brick.
+pub(crate) fn not_found(caching: HeaderValue) -> Response {
     let mut answer = node::message(StatusCode::NOT_FOUND, "Brick not found");
     answer.headers_mut().insert(header::CACHE_CONTROL, caching);
     answer
 }
 
-fn with_caching(mut answer: Response, etag: &str) -> Response {
-    answer
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, IMMUTABLE);
-    insert(&mut answer, header::ETAG, etag);
+/// The answer to a client that has this content.
+pub(crate) fn not_modified(form: &Form) -> Response {
+    with_caching(node::empty(StatusCode::NOT_MODIFIED), form)
+}
+
+/// Adds what a body of `length` bytes in this form is said to be.
+pub(crate) fn shown(answer: Response, form: &Form, length: u64) -> Response {
+    let mut answer = with_caching(answer, form);
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, form.kind.clone());
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     answer
 }
 
-fn insert(answer: &mut Response, name: header::HeaderName, value: &str) {
+fn with_caching(mut answer: Response, form: &Form) -> Response {
+    let caching = form.caching.clone();
+    answer.headers_mut().insert(header::CACHE_CONTROL, caching);
+    insert(&mut answer, header::ETAG, &form.etag);
+    answer
+}
+
+fn unsatisfiable(size: u64) -> Response {
+    let text = format!("the brick has {size} bytes, none of them in this range");
+    let mut answer = node::message(StatusCode::RANGE_NOT_SATISFIABLE, &text);
+    let span = format!("bytes */{size}");
+    insert(&mut answer, header::CONTENT_RANGE, &span);
+    answer
+}
+
+/// Sets a header, if its value can be one.
+pub(crate) fn insert(answer: &mut Response, name: header::HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         answer.headers_mut().insert(name, value);
     }
-}
-
-fn busy() -> ApiError {
-    ApiError::unavailable("the node holds as many body bytes as it may; try again", 1)
 }

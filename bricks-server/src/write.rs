@@ -17,13 +17,7 @@ pub(crate) async fn put(
     head: &Parts,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let domain = match bricks.domain(domain) {
-        Ok(domain) => domain,
-        Err(refusal) => {
-            node::discard(&head.headers, body).await;
-            return Err(refusal);
-        }
-    };
+    let (domain, body) = bricks.domain_or_discard(domain, head, body).await?;
     let mut hasher = Sha256::new();
     let limits = bricks.limits.body(bricks.limits.brick_bytes_max);
     let bytes = node::receive(&head.headers, body, &limits, &bricks.budget, |piece| {
