@@ -1,19 +1,38 @@
-//! The `kiln` command.
+//! The `kiln` command: the tree of its commands, and which function carries out which.
 //!
-//! Exit codes: 0 done, 1 a negative answer (a check that found something), 2 wrong usage,
-//! 3 the command could not be carried out.
+//! What every command keeps to stands in `docs/cli.md`: data on stdout, talk on stderr, secrets
+//! hidden, exit codes of `exit`, errors that end with the next action.
 
+mod common;
+mod completions;
+mod exit;
+mod explain;
+mod explanation;
+mod key_output;
+mod keyring;
+mod local_file;
+mod meaning;
+mod output;
+mod secret_input;
+mod ssi;
 mod store;
+mod usage;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use node::ServeArgs;
+
+use crate::common::{CLIENT_OPTIONS, Common};
+use crate::exit::{Exit, Failure};
 
 /// Storage for health data: encrypted bricks, append-only anchors, unmodified OpenDSU wallets
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, after_help = ROOT_HELP)]
 struct Cli {
+    #[command(flatten)]
+    common: Common,
     #[command(subcommand)]
     command: Command,
 }
@@ -26,7 +45,34 @@ enum Command {
     /// Look at the stores of a stopped node
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// Make, show and derive identifiers, sign and verify
+    #[command(subcommand)]
+    Ssi(ssi::SsiCommand),
+    /// Say what a thing is, what it allows its holder to do, and what not
+    #[command(after_help = explain::HELP)]
+    Explain(explain::ExplainArgs),
+    /// Keep keys under names, in one encrypted file
+    #[command(subcommand)]
+    Keyring(keyring::commands::KeyringCommand),
+    /// Print the completions of a shell
+    #[command(after_help = completions::COMPLETIONS_HELP)]
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages
+    #[command(after_help = completions::MAN_HELP)]
+    Man(completions::ManArgs),
+    /// Print the exit codes and what they mean
+    #[command(after_help = "Example:\n  kiln exit-codes --json")]
+    ExitCodes,
 }
+
+const ROOT_HELP: &str = "\
+Examples:
+  kiln serve                                   a node on http://127.0.0.1:8080
+  kiln keyring init                            a place for keys
+  kiln ssi new --save record                   a new DSU's key
+  kiln explain @record                         what it is and what it allows
+
+Data go to stdout, all else to stderr. Exit codes: kiln exit-codes";
 
 const SERVE_HELP: &str = "\
 Examples:
@@ -39,11 +85,78 @@ When the node is ready it prints one line on stdout: listening on http://ADDR:PO
 Environment: KILN__SECTION__KEY overrides a key of the file; KILN_LOG sets the log filter.";
 
 fn main() -> ExitCode {
-    node::exit_code(match Cli::parse().command {
+    let matches = match Cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return usage::report(&error),
+    };
+    match Cli::from_arg_matches(&matches) {
+        Ok(cli) => run(&cli, &matches),
+        Err(error) => usage::report(&error),
+    }
+}
+
+fn run(cli: &Cli, matches: &ArgMatches) -> ExitCode {
+    let common = &cli.common;
+    let outcome = match &cli.command {
         Command::Serve(args) => {
+            if let Err(failure) = refuse_client_options(matches) {
+                return failure.report().into();
+            }
             let services = [bricks_server::open, anchor_service::open];
-            node::serve(&args, std::env::vars_os(), &services).map(|()| ExitCode::SUCCESS)
+            let served = node::serve(args, std::env::vars_os(), &services);
+            return node::exit_code(served.map(|()| ExitCode::SUCCESS));
         }
-        Command::Store(command) => store::run(&command),
-    })
+        Command::Store(command) => return node::exit_code(store::run(command, common.output())),
+        Command::Ssi(command) => ssi::run(command, common),
+        Command::Explain(args) => explain::run(args, common),
+        Command::Keyring(command) => keyring::commands::run(command, common),
+        Command::Completions(args) => completions::completions(args, Cli::command()),
+        Command::Man(args) => completions::man(args, Cli::command(), common),
+        Command::ExitCodes => exit::print_codes(common.output()),
+    };
+    outcome.unwrap_or_else(|failure| failure.report()).into()
+}
+
+/// The shared options are accepted everywhere; where one would do nothing, it is refused.
+fn refuse_client_options(matches: &ArgMatches) -> Result<(), Failure> {
+    for option in CLIENT_OPTIONS {
+        if matches.value_source(option) == Some(ValueSource::CommandLine) {
+            let message = format!(
+                "--{} has no meaning for kiln serve",
+                option.replace('_', "-")
+            );
+            return Err(
+                Failure::new(Exit::Usage, message).next("leave it out; see kiln serve --help")
+            );
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_description_of_the_commands_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_help_with_examples() {
+        fn check(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            assert!(command.get_about().is_some(), "{path} says nothing");
+            if command.has_subcommands() {
+                command.get_subcommands().for_each(|it| check(it, &path));
+            } else if !path.ends_with("store check") {
+                let help = command
+                    .get_after_help()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                assert!(help.contains("Example"), "{path} has no examples");
+            }
+        }
+        check(&Cli::command(), "");
+    }
 }

@@ -8,6 +8,8 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use crate::output::{Form, Output};
+
 /// Commands on the stores of a stopped node.
 #[derive(Subcommand)]
 pub(crate) enum StoreCommand {
@@ -25,18 +27,16 @@ pub(crate) struct CheckArgs {
     /// Folder of the stores
     #[arg(long, value_name = "DIR", default_value = "kiln-data")]
     data: PathBuf,
-    /// One JSON object on stdout instead of text
-    #[arg(long)]
-    json: bool,
 }
 
-pub(crate) fn run(command: &StoreCommand) -> anyhow::Result<ExitCode> {
+/// Carries out a command.
+pub(crate) fn run(command: &StoreCommand, output: Output) -> anyhow::Result<ExitCode> {
     match command {
-        StoreCommand::Check(args) => check(args),
+        StoreCommand::Check(args) => check(args, output),
     }
 }
 
-fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+fn check(args: &CheckArgs, output: Output) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(
         args.data.is_dir(),
         "there is no folder {}; name the node's data folder with --data",
@@ -67,7 +67,7 @@ fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         "{} holds no stores; name the node's data folder with --data",
         args.data.display()
     );
-    report(args, &sections, &findings).context("stdout cannot be written")?;
+    report(output, &sections, &findings).context("stdout cannot be written")?;
     Ok(if findings.is_empty() {
         ExitCode::SUCCESS
     } else {
@@ -85,12 +85,12 @@ fn is_there(args: &CheckArgs, store: &str, findings: &mut Vec<String>) -> bool {
 }
 
 fn report(
-    args: &CheckArgs,
+    output: Output,
     sections: &[(&str, serde_json::Value)],
     findings: &[String],
 ) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    if args.json {
+    if output.form == Form::Json {
         let mut object = serde_json::Map::new();
         for (name, seen) in sections {
             object.insert((*name).to_owned(), seen.clone());

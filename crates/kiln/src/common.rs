@@ -1,0 +1,188 @@
+//! Options that every client command shares, and what they name.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use clap::Args;
+use etcetera::BaseStrategy;
+use url::Url;
+
+use crate::exit::{Exit, Failure};
+use crate::keyring::Unlocked;
+use crate::output::{Form, Output, Talk};
+
+/// Names of the shared options that have no meaning for `kiln serve`.
+pub(crate) const CLIENT_OPTIONS: [&str; 7] = [
+    "state",
+    "node",
+    "keyring",
+    "identity",
+    "passphrase_file",
+    "json",
+    "quiet",
+];
+
+const HEADING: &str = "Common options";
+
+/// The shared options. Values are judged where they are used, so that a wrong one stops no
+/// command that has no use for it.
+#[derive(Args)]
+pub(crate) struct Common {
+    /// The node to talk to
+    #[arg(
+        long, global = true, value_name = "URL", env = "KILN_NODE", hide_env_values = true,
+        default_value = "http://127.0.0.1:8080", help_heading = HEADING
+    )]
+    node: String,
+    /// The keyring [default: kiln/keyring in the user's data folder]
+    #[arg(
+        long, global = true, value_name = "FILE", env = "KILN_KEYRING", hide_env_values = true,
+        help_heading = HEADING
+    )]
+    keyring: Option<PathBuf>,
+    /// Private age keys that open a keyring made for recipients; can be repeated
+    #[arg(
+        long, global = true, value_name = "FILE", env = "KILN_KEYRING_IDENTITY",
+        hide_env_values = true, help_heading = HEADING
+    )]
+    pub(crate) identity: Vec<PathBuf>,
+    /// File with the keyring's passphrase, instead of `KILN_KEYRING_PASSPHRASE` or a prompt
+    #[arg(long, global = true, value_name = "FILE", help_heading = HEADING)]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Folder of what is remembered between commands [default: kiln in the user's state folder]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "KILN_STATE",
+        hide_env_values = true,
+        help_heading = HEADING
+    )]
+    state: Option<PathBuf>,
+    /// JSON on stdout
+    #[arg(long, global = true, help_heading = HEADING)]
+    json: bool,
+    /// No remarks on stderr, only warnings and errors
+    #[arg(long, global = true, help_heading = HEADING)]
+    quiet: bool,
+    /// What opened the keyring, so that a command asks once.
+    #[arg(skip)]
+    pub(crate) unlocked: OnceLock<Unlocked>,
+}
+
+impl Common {
+    /// How the command speaks.
+    pub(crate) fn output(&self) -> Output {
+        Output {
+            form: if self.json { Form::Json } else { Form::Text },
+            talk: if self.quiet { Talk::Quiet } else { Talk::All },
+        }
+    }
+
+    /// The node's base address.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] if it is no `http` or `https` address. It is not repeated: it may hold a
+    /// password.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for the commands that talk to a node")
+    )]
+    pub(crate) fn node(&self) -> Result<Url, Failure> {
+        let refused = |reason: &str| {
+            Failure::new(Exit::Usage, format!("the address of the node {reason}"))
+                .next("give --node or KILN_NODE as in http://127.0.0.1:8080")
+        };
+        let url = Url::parse(&self.node).map_err(|error| refused("is malformed").because(error))?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(refused(
+                "does not begin with http:// or https:// and a host",
+            ));
+        }
+        Ok(url)
+    }
+
+    /// The keyring's file, whether or not it exists.
+    ///
+    /// # Errors
+    /// [`Exit::Local`] if none is named and the user has no home.
+    pub(crate) fn keyring(&self) -> Result<PathBuf, Failure> {
+        match &self.keyring {
+            Some(path) => Ok(path.clone()),
+            None => base_folders("--keyring").map(|it| it.data_dir().join("kiln/keyring")),
+        }
+    }
+
+    /// The folder of what is remembered between commands: heads of anchors, journals.
+    /// Without `--state`: `kiln` in the user's state folder.
+    ///
+    /// # Errors
+    /// [`Exit::Local`] if none is named and the user has no home.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for the commands that remember heads")
+    )]
+    pub(crate) fn state(&self) -> Result<PathBuf, Failure> {
+        if let Some(folder) = &self.state {
+            return Ok(folder.clone());
+        }
+        let folders = base_folders("--state")?;
+        // Systems without a state folder of their own keep it with the data.
+        Ok(folders
+            .state_dir()
+            .unwrap_or_else(|| folders.data_dir())
+            .join("kiln"))
+    }
+}
+
+fn base_folders(instead: &str) -> Result<impl BaseStrategy, Failure> {
+    etcetera::choose_base_strategy().map_err(|error| {
+        Failure::new(Exit::Local, "the user's home folder is not known")
+            .because(error)
+            .next(format!("name the place with {instead}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_node(node: &str) -> Common {
+        Common {
+            node: node.to_owned(),
+            keyring: None,
+            identity: Vec::new(),
+            passphrase_file: None,
+            state: None,
+            json: false,
+            quiet: false,
+            unlocked: OnceLock::new(),
+        }
+    }
+
+    #[test]
+    fn only_web_addresses_are_nodes_and_a_wrong_one_is_not_repeated() {
+        for good in ["http://127.0.0.1:8080", "https://node.example/base/"] {
+            assert!(with_node(good).node().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "127.0.0.1:8080",
+            "ftp://user:pass@host",
+            "http://",
+            "file:///x",
+        ] {
+            let message = with_node(bad).node().unwrap_err().to_string();
+            assert!(message.contains("next: give --node"), "{message}");
+            assert!(!message.contains("pass"), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_state_folder_is_named_kiln_unless_it_is_given() {
+        let mut common = with_node("");
+        assert!(common.state().unwrap().ends_with("kiln"));
+        common.state = Some("elsewhere".into());
+        assert_eq!(common.state().unwrap(), PathBuf::from("elsewhere"));
+    }
+}

@@ -1,0 +1,87 @@
+//! Where a key that a command has made goes: stdout, a private file, or the keyring.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use keyssi::{AnchorId, KeySsi};
+use serde_json::json;
+
+use crate::common::Common;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::keyring::{self, Keyring, Taken};
+use crate::local_file;
+use crate::meaning;
+use crate::output::{self, Form};
+
+/// Options of commands that make a key.
+#[derive(Args)]
+pub(crate) struct KeyOutput {
+    /// Write the key to a new file that only you may read; stdout gets its anchor id
+    #[arg(long, value_name = "FILE", conflicts_with = "save")]
+    out: Option<PathBuf>,
+    /// Put the key into the keyring under this name; stdout gets its anchor id
+    #[arg(long, value_name = "NAME")]
+    save: Option<String>,
+    /// The colon-separated form instead of base58
+    #[arg(long)]
+    plain: bool,
+    /// With --json: show the key although it is secret
+    #[arg(long)]
+    reveal: bool,
+}
+
+impl KeyOutput {
+    /// Stops a command that would make a key and show it to nobody.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] for `--json` without a place for the key.
+    pub(crate) fn check(&self, common: &Common) -> Result<(), Failure> {
+        let is_kept = self.out.is_some() || self.save.is_some() || self.reveal;
+        if common.output().form == Form::Json && !is_kept {
+            return Err(Failure::new(
+                Exit::Usage,
+                "--json hides secret keys, so this one would be lost",
+            )
+            .next("add --save NAME, --out FILE or --reveal"));
+        }
+        Ok(())
+    }
+
+    /// Puts the key where it was asked for.
+    pub(crate) fn put(&self, ssi: &KeySsi, common: &Common) -> Outcome {
+        let text = if self.plain {
+            ssi.plain()
+        } else {
+            ssi.wrapped()
+        };
+        if let Some(name) = &self.save {
+            let name = keyring::parse_name(name)?;
+            Keyring::open(common)?.add(&name, ssi, "", Taken::Refuse)?;
+            common.output().say(&format!("saved as @{}", name.as_str()));
+        }
+        if let Some(file) = &self.out {
+            local_file::create_private(file, format!("{}\n", text.as_str()).as_bytes())?;
+        }
+        let anchor = AnchorId::of(ssi).ok().map(|id| id.as_str().to_owned());
+        let is_kept = self.out.is_some() || self.save.is_some();
+        let output = common.output();
+        match output.form {
+            Form::Json => {
+                let shown = self.reveal || !meaning::is_secret(ssi);
+                output::json(&json!({
+                    "type": ssi.kind().name(),
+                    "domain": ssi.domain(),
+                    "anchor_id": anchor,
+                    "keyssi": shown.then(|| text.as_str()),
+                }))?;
+            }
+            Form::Text if !is_kept => output::foreign_line(&text)?,
+            Form::Text => {
+                if let Some(anchor) = anchor {
+                    output::line(&anchor)?;
+                }
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
