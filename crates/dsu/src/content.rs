@@ -498,3 +498,6 @@ fn size_of(entry: &Entry) -> Result<Option<(u64, u64)>, EntryFault> {
         _ => Err(EntryFault::BadSize),
     }
 }
+
+#[cfg(test)]
+mod tests;

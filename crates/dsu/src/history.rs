@@ -231,3 +231,6 @@ fn read_value(text: &str) -> Result<AnchorValue, HistoryFaultKind> {
     }
     AnchorValue::parse_stored(text).map_err(HistoryFaultKind::NotAValue)
 }
+
+#[cfg(test)]
+mod tests;

@@ -319,3 +319,6 @@ const fn is_mountable(kind: SsiKind) -> bool {
             | SsiKind::Versionless
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -374,3 +374,6 @@ impl TryRng for FixedBytes {
 }
 
 impl TryCryptoRng for FixedBytes {}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -506,3 +506,6 @@ fn decode(text: &str) -> Result<Zeroizing<Vec<u8>>, Base64Error> {
     }
     base64::decode_canonical(&standard).map(Zeroizing::new)
 }
+
+#[cfg(test)]
+mod tests;
