@@ -50,7 +50,7 @@ impl BrickMap {
     }
 
     /// Sets the content of an embedded file; the place was checked.
-    pub(super) fn put_embedded(&mut self, path: &DsuPath, content: Json, now: Moment) {
+    pub(crate) fn put_embedded(&mut self, path: &DsuPath, content: Json, now: Moment) {
         let stamp = self.stamp(now);
         let embedded = self.embedded_mut();
         let key = embedded_keys(path).find(|key| embedded.has(key));

@@ -241,6 +241,10 @@ impl<'a> Metadata<'a> {
         Self(node.get(METADATA).and_then(Json::as_object))
     }
 
+    pub(super) const fn from_object(metadata: &'a Object) -> Self {
+        Self(Some(metadata))
+    }
+
     /// When the node was made.
     #[must_use]
     pub fn created_at(&self) -> Option<Moment> {

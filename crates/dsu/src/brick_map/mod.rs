@@ -8,6 +8,7 @@
 mod check;
 mod edit;
 mod embed;
+mod graft;
 mod list;
 mod lookup;
 mod overlay;
@@ -21,6 +22,7 @@ use thiserror::Error;
 
 pub(crate) use edit::BrickPlace;
 pub use edit::EditError;
+pub(crate) use graft::{MergedText, is_newer};
 pub use list::{Depth, ListError, Listed, StoredIn};
 pub use lookup::{
     EmbeddedContent, FileNode, FolderNode, Metadata, Node, NodeKind, UnreadableEmbedded,
