@@ -133,7 +133,11 @@ pub(crate) fn check_embedded(maps: &[BrickMap], listing: &Map<String, Value>) ->
         .context("no version lists this")?;
     let ours = files(map, &root, Depth::Recursive)?;
     ensure!(json!(ours) == *listed, "listRoot: {ours:?}");
-    let folder = all_folders(map)?.pop().context("no folder")?;
+    let recorded = listing.get("listX").context("no listX")?;
+    let mut inner = all_folders(map)?.into_iter().skip(1);
+    let folder = inner
+        .find(|it| sdk_files(map, it, Depth::Recursive).is_ok_and(|it| json!(it) == *recorded));
+    let folder = folder.context("no folder with such files")?;
     for (name, due) in listing {
         let holds = match name.as_str() {
             // Of an embedded file and of a folder that only it names.

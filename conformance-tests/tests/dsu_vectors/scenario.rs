@@ -15,7 +15,8 @@ use sha2::{Digest as _, Sha256};
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct DsuFile {
-    pub(crate) scenario: String,
+    #[serde(rename = "scenario")]
+    _name: String,
     pub(crate) dsus: Vec<RecordedView>,
     pub(crate) bricks: Vec<RecordedBrick>,
     #[serde(default)]
@@ -116,10 +117,9 @@ pub(crate) struct Scenario {
 }
 
 impl Scenario {
-    pub(crate) fn load(folder: &Path, name: &str) -> Result<Self> {
+    pub(crate) fn load(folder: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(folder.join("dsu.json"))?;
         let file: DsuFile = serde_json::from_str(&text)?;
-        ensure!(file.scenario == name, "the file is of {}", file.scenario);
         let ordered = Json::parse_nested(&text, 1024).context("nested too deep")?;
         let mut scenario = Self {
             file,
