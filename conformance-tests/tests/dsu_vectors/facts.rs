@@ -297,6 +297,25 @@ fn check_lost(
     });
     let shared = shared.next().context("no such file")?;
     ensure!(read(base, shared)? == lost, "{shared} was something else");
+    // Ours: what the merged version has beyond theirs, on the common base.
+    let mut ours = base.clone();
+    let now = dsu::Moment::from_millis(1_795_200_000_000);
+    let mut added = Vec::new();
+    for (path, file) in merged.files() {
+        if theirs.file(&path).is_none() {
+            ours.write(&path, file.entries(), now)?;
+            added.push(path);
+        }
+    }
+    ensure!(!added.is_empty(), "we wrote nothing");
+    let both = dsu::merge(base, &ours, theirs, now)?;
+    ensure!(read(&both, shared)? == due, "their change is lost");
+    for path in added {
+        ensure!(
+            read(&both, &path)? == read(merged, &path)?,
+            "{path} is lost"
+        );
+    }
     Ok(())
 }
 
