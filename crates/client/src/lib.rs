@@ -14,6 +14,7 @@ pub mod bdns;
 pub mod bricks;
 mod client;
 pub mod documents;
+pub mod dsus;
 mod endpoint;
 pub mod error;
 pub mod events;

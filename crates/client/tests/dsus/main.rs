@@ -1,0 +1,11 @@
+//! DSUs on a real node: written, read, changed, mounted, recovered, verified, compared.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod reading;
+mod world;
+mod writing;
