@@ -63,7 +63,7 @@ fn the_recorded_conflict_is_one() {
     ours.write(&path("/same.txt"), vec![entry(1)], at(0))
         .unwrap();
     let conflicts = merge(&maps[2], &ours, &maps[3], at(1)).unwrap_err();
-    assert_eq!(conflicts.to_string(), "1 paths were changed by both sides");
+    assert_eq!(conflicts.to_string(), "both sides changed /same.txt");
     let expected = PathConflict {
         path: path("/same.txt"),
         ours: Change::Added,
@@ -244,6 +244,25 @@ fn different_changes_of_one_path_are_conflicts() {
 }
 
 #[test]
+fn many_conflicts_are_all_in_the_list_and_a_few_in_the_text() {
+    let write_all = |map: &mut BrickMap, start: u32| {
+        for number in 0..5 {
+            let name = path(&format!("/n{number}"));
+            map.write(&name, vec![entry(start + number)], at(10))
+                .unwrap();
+        }
+    };
+    let base = base();
+    let (mut ours, mut theirs) = (base.clone(), base.clone());
+    write_all(&mut ours, 100);
+    write_all(&mut theirs, 200);
+    let conflicts = merge(&base, &ours, &theirs, at(50)).unwrap_err();
+    assert_eq!(conflicts.0.len(), 5);
+    let text = conflicts.to_string();
+    assert_eq!(text, "both sides changed /n0, /n1, /n2 and 2 more");
+}
+
+#[test]
 fn a_file_in_place_of_a_folder_meets_what_was_put_into_it() {
     use Change::{Added, Deleted};
     let replace: Edits = |map| {
@@ -362,11 +381,12 @@ fn maps_without_times_are_merged_too() {
 proptest! {
     #[test]
     fn nothing_that_one_side_changed_is_lost(
+        timing in prop_oneof![Just(Timing::Stamped), Just(Timing::TimeFree)],
         before in edits(12),
         mine in edits(8),
         other in edits(8),
     ) {
-        let mut base = BrickMap::new(Timing::Stamped, at(0));
+        let mut base = BrickMap::new(timing, at(0));
         apply_all(&mut base, &before, 1);
         let (mut ours, mut theirs) = (base.clone(), base.clone());
         apply_all(&mut ours, &mine, 100);

@@ -73,7 +73,7 @@ pub struct PathConflict {
 
 /// The paths that could not be merged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{} paths were changed by both sides", .0.len())]
+#[error("both sides changed {}", listed(.0))]
 pub struct MergeConflicts(pub Vec<PathConflict>);
 
 /// The map that holds what `ours` and `theirs` each changed since `base`. It is
@@ -102,6 +102,18 @@ impl fmt::Display for PathConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, ours, theirs } = self;
         write!(f, "{path}: we {ours}, they {theirs}")
+    }
+}
+
+/// The first few paths.
+fn listed(conflicts: &[PathConflict]) -> String {
+    const SHOWN_MAX: usize = 3;
+    let shown = conflicts.iter().take(SHOWN_MAX);
+    let shown: Vec<&str> = shown.map(|conflict| conflict.path.as_str()).collect();
+    let shown = shown.join(", ");
+    match conflicts.len().checked_sub(SHOWN_MAX) {
+        Some(more @ 1..) => format!("{shown} and {more} more"),
+        _ => shown,
     }
 }
 
