@@ -9,21 +9,22 @@
 //!
 //! **Source:** dsu specification §3.3.
 
+use std::fmt;
+
 use keyssi::{BrickHash, Domain, Hint, HintError, KeySsi};
 use thiserror::Error;
 
 use crate::entry::Entry;
-use crate::seal::{BrickSealer, CHUNK_BYTES_DEFAULT, SealError};
+use crate::seal::{BrickSealer, CHUNK_BYTES_DEFAULT, SealError, debug_brick};
 
 /// A container that is being filled.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Container {
     bytes: Vec<u8>,
     files: Vec<CompactedFile>,
 }
 
 /// One file of a container.
-#[derive(Debug)]
 struct CompactedFile {
     hash: BrickHash,
     bytes: usize,
@@ -31,7 +32,7 @@ struct CompactedFile {
 }
 
 /// A container brick as it is to be stored.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SealedContainer {
     /// The name of the brick.
     pub hash: BrickHash,
@@ -130,5 +131,20 @@ impl Container {
             bytes: self.bytes,
             entries,
         })
+    }
+}
+
+impl fmt::Debug for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Container")
+            .field("files", &self.files.len())
+            .field("bytes", &self.bytes.len())
+            .finish()
+    }
+}
+
+impl fmt::Debug for SealedContainer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug_brick(f, "SealedContainer", &self.hash, &self.domain, &self.bytes)
     }
 }

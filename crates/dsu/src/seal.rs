@@ -35,7 +35,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::brick_map::{BrickMap, BrickMapError};
+use crate::brick_map::{BrickMap, BrickMapError, Timing};
 use crate::entry::Entry;
 
 /// Bytes of plaintext in a brick that we make: the brick as it is stored, 64
@@ -207,8 +207,10 @@ impl BrickSealer {
     /// Seals a brick map with the key of the DSU.
     ///
     /// The hint `avoidRandom` asks for an envelope that depends on the key and
-    /// the map only. It is obeyed for the first version, where it is of use: a
-    /// second map in such an envelope would give away both (dsu §1.3).
+    /// the map only. It is obeyed for the first version of a time-free DSU,
+    /// where it is of use: a second map in such an envelope would give away
+    /// both (dsu §1.3), and a map with times is another one when a creation is
+    /// tried again.
     ///
     /// # Errors
     /// [`SealError`] if the map has more than 64 GiB.
@@ -218,11 +220,12 @@ impl BrickSealer {
         random: &mut impl CryptoRng,
     ) -> Result<SealedMap, SealError> {
         let json = Zeroizing::new(map.to_json());
-        let avoids_random = self
+        let is_asked_for = self
             .hint
             .as_ref()
             .is_some_and(|hint| hint.is_set(AVOID_RANDOM));
-        let sealed = if avoids_random && map.previous_value().is_none() {
+        let is_repeatable = map.timing() == Timing::TimeFree && map.previous_value().is_none();
+        let sealed = if is_asked_for && is_repeatable {
             envelope::seal_deterministic(&self.map_key, json.as_bytes())
         } else {
             envelope::seal(&self.map_key, json.as_bytes(), random)
@@ -294,7 +297,7 @@ impl fmt::Debug for SealedMap {
     }
 }
 
-fn debug_brick(
+pub(crate) fn debug_brick(
     f: &mut fmt::Formatter<'_>,
     name: &str,
     hash: &BrickHash,

@@ -104,6 +104,17 @@ fn compacted_files_are_slices_of_one_brick() {
     }
     let sealed = container.finish(&sealer()).unwrap();
     assert_eq!(sealed.hash, BrickHash::of(&sealed.bytes));
+    // As the reference writes it: the container without the hint of the DSU,
+    // the slice as its identifier.
+    let link = sealed.entries[2].hash_link().unwrap().unwrap();
+    let slice = BrickHash::of(&sealed.bytes[67 + 64..][..69]);
+    let slice = KeySsi::hash_link("default", &slice.to_string()).unwrap();
+    let due = format!(
+        r#"ssi:hl:default:{}::v0:{{"embedded":"131,69,{}"}}"#,
+        sealed.hash,
+        *slice.wrapped()
+    );
+    assert_eq!(*link.plain(), due);
     for (file, entry) in files.iter().zip(&sealed.entries) {
         let content = Content::of_entries(std::slice::from_ref(entry)).unwrap();
         assert_eq!(content.total_bytes(), Some(file.len() as u64));
