@@ -36,9 +36,7 @@ pub(crate) fn check(scenario: &Scenario, views: &[View<'_>], counts: &mut Counts
         check_generated(scenario, views, generator, bytes).context("contentGenerator")?;
         counts.facts += 1;
     }
-    let Some(first) = views.first() else {
-        return Ok(());
-    };
+    let first = views.first().context("no DSU")?;
     if let Some(hint) = &file.hint {
         // A pinned version is never written.
         let pinned = Hint::parse("{\"dsuVersion\":2}")?;
