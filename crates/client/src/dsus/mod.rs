@@ -6,21 +6,18 @@
 //!
 //! **Source:** DSU specification §5, §8 to §10, §13; what not to copy, §14.
 
-mod commit;
 mod compare;
 mod draft;
 mod error;
 mod history;
 mod read;
 mod snapshot;
-mod upload;
 mod verify;
 mod versionless;
 mod wallet;
 
-pub use commit::Committed;
 pub use compare::{Difference, compare};
-pub use draft::Draft;
+pub use draft::{Committed, Draft};
 pub use error::DsuError;
 pub use history::history;
 pub use read::FileReader;

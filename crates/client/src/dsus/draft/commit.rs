@@ -7,10 +7,10 @@ use getrandom::SysRng;
 use keyssi::{AnchorId, AnchorKind, AnchorSigner, AnchorValue, BrickHash, Timestamp};
 use rand_core::UnwrapErr;
 
-use super::DsuError;
-use super::draft::Draft;
-use super::history::history;
-use super::snapshot::fetch_map;
+use super::Draft;
+use crate::dsus::DsuError;
+use crate::dsus::history::history;
+use crate::dsus::snapshot::fetch_map;
 use crate::{AnchorRefusal, ClientError};
 
 /// How often a commit is made again on top of other writers' versions.

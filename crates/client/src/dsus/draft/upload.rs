@@ -5,7 +5,7 @@ use dsu::SealedBrick;
 use keyssi::{BrickHash, Domain};
 use tokio::task::JoinSet;
 
-use super::DsuError;
+use crate::dsus::DsuError;
 use crate::{Client, ClientError, Event};
 
 /// A batch is sent when it has this many bytes. Large enough that a batch's sync is shared by many
