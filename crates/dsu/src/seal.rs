@@ -10,8 +10,8 @@
 //! iv     = HMAC-SHA256(K, "iv")[..16]          aad = HMAC-SHA256(K, "aad")
 //! ```
 //!
-//! - Nobody without the key of the DSU can guess K: `secret` is not derivable
-//!   from what a reader holds.
+//! - Nobody without the key of the DSU can guess K. `secret` comes from the
+//!   writer's key: of a `seed`, readers do not hold it either.
 //! - K is used for one chunk only, so the fixed nonce never meets a second
 //!   plaintext.
 //! - The offset makes equal chunks of one file different bricks; the reference
