@@ -187,8 +187,8 @@ fn init(args: &InitArgs, common: &Common) -> Outcome {
     };
     Keyring::create(&path, &lock)?;
     let whom = match &lock {
-        Lock::Passphrase(_) => "a passphrase".to_owned(),
-        Lock::Recipients(all) => format!("{} recipients", all.len()),
+        Lock::Passphrase(_) => "a passphrase",
+        Lock::Recipients(_) => "recipients",
     };
     common
         .output()
@@ -249,11 +249,11 @@ fn list(common: &Common) -> Outcome {
     }
     let lines: Vec<String> = unread.iter().map(ToString::to_string).collect();
     let message = format!(
-        "lines {} of {} cannot be read",
-        lines.join(", "),
+        "line {} of {} cannot be read",
+        lines.join(", line "),
         keyring.path().display()
     );
-    Err(Failure::new(Exit::Negative, message).next("restore them from a backup of the file"))
+    Err(Failure::new(Exit::Negative, message).next("restore the keyring from a backup"))
 }
 
 fn show(args: &ShowArgs, common: &Common) -> Outcome {
@@ -348,11 +348,11 @@ fn export(args: &ExportArgs, common: &Common) -> Outcome {
         return Ok(Exit::Done);
     }
     let message = format!(
-        "{} keys of {} cannot be read and were left out",
-        unread.len(),
-        keyring.path().display()
+        "keys of {} could not be read and were left out: {}",
+        keyring.path().display(),
+        unread.len()
     );
-    Err(Failure::new(Exit::Negative, message).next("restore them from a backup of the file"))
+    Err(Failure::new(Exit::Negative, message).next("restore the keyring from a backup"))
 }
 
 fn public_json(key: &Key) -> Value {

@@ -313,7 +313,7 @@ impl<'a> Keyring<'a> {
             self.file.path.display()
         );
         Err(Failure::new(Exit::Conflict, message)
-            .next("choose another name, or put it in its place with --replace"))
+            .next("choose another name; `kiln keyring add --replace` puts a key in its place"))
     }
 
     fn no_such_key(&self, name: &KeyName) -> Failure {
@@ -322,7 +322,11 @@ impl<'a> Keyring<'a> {
             name.as_str(),
             self.file.path.display()
         );
-        Failure::new(Exit::NotFound, message).next("see what there is with `kiln keyring list`")
+        Failure::new(Exit::NotFound, message).next(if self.file.contents.damaged().count() == 0 {
+            "see what there is with `kiln keyring list`"
+        } else {
+            "a damaged line may hold it: restore the keyring from a backup"
+        })
     }
 
     fn warn_of_damage(&self) {

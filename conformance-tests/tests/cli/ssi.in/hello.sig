@@ -1,0 +1,1 @@
+k5/baFkQoETBPbTaVmA13PSxHBQ1cgfFDq4uB0fE+AJGwabl1cCLLnIXoVtntSfS7f8tkJKas98Cx6QLXunbtg==
