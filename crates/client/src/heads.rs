@@ -146,13 +146,18 @@ fn read(file: &Path, id: &AnchorId) -> Result<Option<SeenHead>, HeadError> {
         other => other.map_err(at(file))?,
     };
     let mut bytes = Vec::new();
-    open.take(FILE_BYTES_MAX)
+    open.take(FILE_BYTES_MAX + 1)
         .read_to_end(&mut bytes)
         .map_err(at(file))?;
     let damaged = |what: String| HeadError::Damaged {
         file: file.to_owned(),
         what,
     };
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(damaged(
+            "it is too long for the record of a head".to_owned(),
+        ));
+    }
     let record: Record = serde_json::from_slice(&bytes)
         .map_err(|error| damaged(format!("it is not the record of a head ({error})")))?;
     if record.anchor != id.as_str() {
