@@ -30,6 +30,17 @@ pub enum DsuError {
         /// How many there are.
         count: usize,
     },
+    /// Changes made on an older version would undo the later ones.
+    #[error("version {version} is not the newest of {count}: changes are made on the newest only")]
+    NotNewest {
+        /// The version.
+        version: usize,
+        /// How many there are.
+        count: usize,
+    },
+    /// Not one version can be opened.
+    #[error("none of the {0} versions can be opened")]
+    NothingToRecover(usize),
     /// The DSU did not exist at that time, or its versions carry no times.
     #[error("there was no version at {0}")]
     NothingAtTime(String),

@@ -2,6 +2,7 @@
 
 use client::dsus::{At, Difference, Draft, DsuError, Snapshot, compare, verify};
 use dsu::{Depth, DsuPath, NodeKind};
+use keyssi::{AnchorId, AnchorSigner, BrickHash, Timestamp};
 
 use crate::world::{World, content, latest, path, reader, seed};
 
@@ -190,4 +191,51 @@ async fn two_writers_of_different_files_both_win() {
         content(&latest(&client, &seed).await, "/shared").await,
         b"left"
     );
+}
+
+#[tokio::test]
+async fn a_version_without_its_map_is_recovered_from_and_written_over() {
+    let world = World::new();
+    let (client, seed) = (world.client(), seed());
+    world.made(&client, &seed, &[("/f", b"kept")]).await;
+    // A version whose brick map no node ever got: signed and anchored by other software.
+    let id = AnchorId::of(&seed).unwrap();
+    let before = latest(&client, &seed).await;
+    let signer = AnchorSigner::of_seed(&seed).unwrap();
+    let hash = BrickHash::of(b"lost").to_string();
+    let now = Timestamp::from_millis(world.now().millis());
+    let value = signer.append(before.history().head().unwrap(), &hash, &now);
+    client.anchors().append(&id, &value.unwrap()).await.unwrap();
+    let lost = Snapshot::open(&client, &seed, At::Latest).await.map(drop);
+    assert!(
+        matches!(lost, Err(DsuError::FetchMap { version: 1, .. })),
+        "{lost:?}"
+    );
+    let (recovered, damaged) = Snapshot::recover(&client, &seed).await.unwrap();
+    assert_eq!(
+        (recovered.version(), damaged.len(), damaged[0].version),
+        (0, 1, 1)
+    );
+    let mut draft = Draft::edit(&recovered).unwrap();
+    draft
+        .write(&path("/g"), &b"after"[..], world.now())
+        .await
+        .unwrap();
+    assert_eq!(draft.commit(world.now()).await.unwrap()[0].version, 2);
+    let snapshot = latest(&client, &seed).await;
+    assert_eq!(content(&snapshot, "/f").await, b"kept");
+    let verified = verify(&client, &seed).await.unwrap();
+    assert_eq!(verified.faults.len(), 1);
+    assert_eq!(verified.faults[0].version, Some(1));
+    // Changes on an old version that is not the newest would undo the later ones.
+    let old = Snapshot::open(&client, &seed, At::Version(0))
+        .await
+        .unwrap();
+    assert!(matches!(
+        Draft::edit(&old),
+        Err(DsuError::NotNewest {
+            version: 0,
+            count: 3
+        })
+    ));
 }

@@ -73,11 +73,18 @@ impl Draft {
     /// be recovered.
     ///
     /// # Errors
-    /// [`DsuError::NotWritable`] or [`DsuError::Constant`] if the key cannot change it.
+    /// [`DsuError::NotWritable`] or [`DsuError::Constant`] if the key cannot change it,
+    /// [`DsuError::NotNewest`] if later versions would be undone unseen.
     pub fn edit(snapshot: &Snapshot) -> Result<Self, DsuError> {
         match snapshot.ssi().kind() {
             SsiKind::Const | SsiKind::Array | SsiKind::Wallet => return Err(DsuError::Constant),
             _ => {}
+        }
+        if !snapshot.is_newest() {
+            return Err(DsuError::NotNewest {
+                version: snapshot.version(),
+                count: snapshot.history().len(),
+            });
         }
         Self::new(
             snapshot.client(),

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dsu::{
-    BrickMap, Content, DsuPath, History, Manifest, ManifestError, Moment, Mount, Node, Resolution,
+    BrickMap, Content, DamagedVersion, DsuPath, History, Manifest, ManifestError, Moment, Mount,
+    Node, Recovery, Resolution,
 };
 use keyssi::{AnchorId, KeySsi};
 use tokio::sync::Mutex;
@@ -15,7 +16,7 @@ use tokio::sync::Mutex;
 use self::fetch::{chosen, opened};
 use super::DsuError;
 use super::read::FileReader;
-use crate::Client;
+use crate::{Client, ClientError};
 
 pub(super) use self::fetch::{
     check_readable, fetch_map, fetch_one_map, manifest_path, read_manifest,
@@ -74,52 +75,73 @@ impl Snapshot {
     /// # Errors
     /// [`DsuError`] says what is wrong with the key, the history, the map or the node.
     pub async fn open(client: &Client, ssi: &KeySsi, at: At) -> Result<Self, DsuError> {
-        let (id, history) = opened(client, ssi).await?;
-        Self::of(client, ssi, id, history, at, 0).await
+        Self::open_at_depth(client, ssi, at, 0).await
     }
 
     /// Opens the newest version whose brick map can be read, and says which newer ones cannot.
     /// A [`Draft`](super::Draft) of it is anchored after the damaged ones.
     ///
     /// # Errors
-    /// As [`Snapshot::open`]; that of the newest version if none can be read.
+    /// As [`Snapshot::open`]. A node that cannot be asked is an error, and no reason to go back.
     ///
     /// **Source:** DSU specification §13.
     pub async fn recover(
         client: &Client,
         ssi: &KeySsi,
-    ) -> Result<(Self, Vec<(usize, DsuError)>), DsuError> {
+    ) -> Result<(Self, Vec<DamagedVersion>), DsuError> {
         let (id, history) = opened(client, ssi).await?;
-        let mut damaged = Vec::new();
-        for version in (0..history.len()).rev() {
-            let at = At::Version(version);
-            match Self::of(client, ssi, id.clone(), history.clone(), at, 0).await {
-                Ok(snapshot) => return Ok((snapshot, damaged)),
-                Err(error) => damaged.push((version, error)),
+        let mut recovery = Recovery::new(ssi, &history);
+        while let Some((version, brick)) = recovery.wanted() {
+            let bytes = match client.bricks().fetch(&brick.domain, &brick.hash).await {
+                Ok(bytes) => Some(bytes),
+                Err(ClientError::MissingBrick { .. } | ClientError::DamagedBrick { .. }) => None,
+                Err(source) => {
+                    return Err(DsuError::FetchMap {
+                        version,
+                        source: Box::new(source),
+                    });
+                }
+            };
+            if let Some((version, _)) = recovery.offer(bytes.as_deref()) {
+                let damaged = recovery.damaged().to_vec();
+                let opened = Self::of(client, ssi, id, history.clone(), version, At::Latest, 0);
+                return Ok((opened.await?, damaged));
             }
         }
-        Err(match damaged.into_iter().next() {
-            Some((_, newest)) => newest,
+        Err(match history.latest_brick_map() {
+            Some(_) => DsuError::NothingToRecover(history.len()),
             None => DsuError::NotAnchored(Box::new(id)),
         })
     }
 
+    async fn open_at_depth(
+        client: &Client,
+        ssi: &KeySsi,
+        at: At,
+        depth: usize,
+    ) -> Result<Self, DsuError> {
+        let (id, history) = opened(client, ssi).await?;
+        let version = chosen(&id, &history, at)?;
+        let at = match at {
+            At::Version(_) if is_newest(&history, version) => At::Latest,
+            At::Version(_) => history.time(version).map_or(At::Latest, At::Time),
+            At::Latest | At::Time(_) => at,
+        };
+        Self::of(client, ssi, id, history, version, at, depth).await
+    }
+
+    /// `at`: which versions of mounted DSUs are shown.
     async fn of(
         client: &Client,
         ssi: &KeySsi,
         id: AnchorId,
         history: History,
+        version: usize,
         at: At,
         depth: usize,
     ) -> Result<Self, DsuError> {
-        let version = chosen(&id, &history, at)?;
         let map = fetch_map(client, ssi, &history, version).await?;
         let manifest = read_manifest(client, &map, version).await?;
-        let at = match at {
-            At::Version(number) if number + 1 == history.len() => At::Latest,
-            At::Version(number) => history.time(number).map_or(At::Latest, At::Time),
-            other => other,
-        };
         Ok(Self(Arc::new(Inner {
             client: client.clone(),
             ssi: ssi.clone(),
@@ -132,6 +154,13 @@ impl Snapshot {
             depth,
             mounted: Mutex::default(),
         })))
+    }
+
+    /// True if changes may be made on it: it is the newest version, or the newest that could be
+    /// recovered.
+    #[must_use]
+    pub fn is_newest(&self) -> bool {
+        self.0.at == At::Latest || is_newest(&self.0.history, self.0.version)
     }
 
     /// The identifier that opened it.
@@ -232,8 +261,7 @@ impl Snapshot {
         if let Some(snapshot) = mounted.get(point) {
             return Ok(snapshot.clone());
         }
-        let (id, history) = opened(&self.0.client, ssi).await?;
-        let snapshot = Self::of(&self.0.client, ssi, id, history, self.0.at, depth).await?;
+        let snapshot = Self::open_at_depth(&self.0.client, ssi, self.0.at, depth).await?;
         mounted.insert(point.clone(), snapshot.clone());
         Ok(snapshot)
     }
@@ -286,4 +314,10 @@ impl Snapshot {
         }
         Ok(FileReader::new(&self.0.client, files))
     }
+}
+
+fn is_newest(history: &History, version: usize) -> bool {
+    history
+        .latest_brick_map()
+        .is_some_and(|(newest, _)| newest == version)
 }
