@@ -15,8 +15,8 @@ pub(crate) struct Explanation {
     pub(crate) what: String,
     /// Whether it must be kept secret; `None` for what is unknown.
     pub(crate) secret: Option<bool>,
-    /// Further facts: a word and its text.
-    pub(crate) facts: Vec<(&'static str, String)>,
+    /// Further facts: a word, and its text or number.
+    pub(crate) facts: Vec<(&'static str, Value)>,
     /// What its holder can do.
     pub(crate) allows: Vec<String>,
     /// What its holder cannot do.
@@ -39,7 +39,14 @@ impl Explanation {
     /// Adds a fact.
     #[must_use]
     pub(crate) fn fact(mut self, word: &'static str, text: impl Display) -> Self {
-        self.facts.push((word, text.to_string()));
+        self.facts.push((word, text.to_string().into()));
+        self
+    }
+
+    /// Adds a number of things.
+    #[must_use]
+    pub(crate) fn count(mut self, word: &'static str, count: usize) -> Self {
+        self.facts.push((word, count.into()));
         self
     }
 
@@ -65,19 +72,18 @@ impl Explanation {
             kind: "keyssi",
             what: meaning.what.to_owned(),
             secret: Some(meaning::is_secret(ssi)),
-            facts: fields(ssi),
+            facts: texts(fields(ssi)),
             allows: owned(meaning.allows),
             denies: owned(meaning.denies),
         };
         if let Ok(value) = AnchorValue::parse(&ssi.plain()) {
-            explanation.facts.extend(value_facts(&value));
+            explanation.facts.extend(texts(value_facts(&value)));
         }
         if let Some((total, chunk)) = ssi.sizes() {
-            let facts = [
-                ("total bytes", total.to_string()),
-                ("chunk bytes", chunk.to_string()),
-            ];
-            explanation.facts.extend(facts);
+            let facts = [("total bytes", total), ("chunk bytes", chunk)];
+            explanation
+                .facts
+                .extend(facts.map(|(word, bytes)| (word, bytes.into())));
         }
         if ssi
             .kind()
@@ -85,8 +91,8 @@ impl Explanation {
             .is_some_and(|it| it != SsiFamily::HashLink)
         {
             explanation.facts.push(match AnchorId::of(ssi) {
-                Ok(id) => ("anchor id", id.as_str().to_owned()),
-                Err(error) => ("anchor id", format!("none: {error}")),
+                Ok(id) => ("anchor id", id.as_str().into()),
+                Err(error) => ("anchor id", format!("none: {error}").into()),
             });
         }
         explanation
@@ -97,7 +103,7 @@ impl Explanation {
         let facts: Map<String, Value> = self
             .facts
             .iter()
-            .map(|(word, text)| (word.replace(' ', "_"), json!(text)))
+            .map(|(word, fact)| (word.replace(' ', "_"), fact.clone()))
             .collect();
         json!({
             "kind": self.kind,
@@ -120,7 +126,12 @@ impl Explanation {
             };
             rows.push(("secret", text.to_owned()));
         }
-        rows.extend(self.facts.iter().map(|(word, text)| (*word, text.clone())));
+        for (word, fact) in &self.facts {
+            let text = fact
+                .as_str()
+                .map_or_else(|| fact.to_string(), str::to_owned);
+            rows.push((*word, text));
+        }
         for (word, texts) in [("allows", &self.allows), ("cannot", &self.denies)] {
             for (index, text) in texts.iter().enumerate() {
                 rows.push((if index == 0 { word } else { "" }, text.clone()));
@@ -128,6 +139,13 @@ impl Explanation {
         }
         rows
     }
+}
+
+fn texts(facts: Vec<(&'static str, String)>) -> Vec<(&'static str, Value)> {
+    facts
+        .into_iter()
+        .map(|(word, text)| (word, text.into()))
+        .collect()
 }
 
 /// The public fields of an identifier.

@@ -95,7 +95,7 @@ fn unknown(bytes: &[u8]) -> Explanation {
         "unknown",
         "bytes of an unknown form, perhaps an encrypted brick",
     )
-    .fact("bytes", bytes.len())
+    .count("bytes", bytes.len())
     .fact("brick hash", hash)
     .fact("cid", car::brick_cid(&hash));
     Explanation {

@@ -122,8 +122,8 @@ fn brick_map(text: &str) -> Explanation {
         "brick map",
         "a brick map, not encrypted: the table of contents of one version of a DSU",
     )
-    .fact("files", files)
-    .fact("folders", listed.len() - files)
+    .count("files", files)
+    .count("folders", listed.len() - files)
     .fact("times", times)
     .allows("find every brick of this version and open it: it holds their keys")
     .denies("read other versions")
@@ -138,7 +138,7 @@ fn manifest(text: &str) -> Explanation {
             let mounts = manifest.mounts();
             let mut explanation =
                 Explanation::new("manifest", "a manifest: which DSUs are mounted where")
-                    .fact("mounts", mounts.len())
+                    .count("mounts", mounts.len())
                     .allows("open the mounted DSUs: it holds their keys");
             explanation.secret = Some(true);
             explanation

@@ -109,6 +109,9 @@ fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
         Err(error) if error.kind() == io::ErrorKind::Interrupted => {
             Err(Failure::new(Exit::Interrupted, "interrupted").next("run the command again"))
         }
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(Failure::new(Exit::Usage, "no passphrase was given").next("run the command again"))
+        }
         Err(error) => Err(Failure::io(
             "the passphrase cannot be read from the terminal",
             error,

@@ -366,8 +366,8 @@ pub(crate) fn explain(bytes: &[u8]) -> Option<Explanation> {
     Some(
         Explanation::new("keyring", "a keyring: keys under names, each encrypted")
             .fact("made for", whom)
-            .fact("keys", contents.entries().count())
-            .fact("damaged lines", damaged)
+            .count("keys", contents.entries().count())
+            .count("damaged lines", damaged)
             .allows(&format!("read the keys, together with {opens}"))
             .allows("test guesses of the names of keys")
             .denies(&format!("read anything without {opens}")),

@@ -144,7 +144,12 @@ pub(crate) fn show(
     output: Output,
 ) -> Outcome {
     let mut explanation = Explanation::of_key(ssi);
-    explanation.facts.splice(0..0, beside.iter().cloned());
+    explanation.facts.splice(
+        0..0,
+        beside
+            .iter()
+            .map(|(word, text)| (*word, text.as_str().into())),
+    );
     let hidden = !reveal && meaning::is_secret(ssi);
     let field = |text: &str| match (text.is_empty(), hidden) {
         (true, _) => "empty".to_owned(),
@@ -158,9 +163,15 @@ pub(crate) fn show(
         object.insert("control".to_owned(), json!(shown(ssi.control())));
         object.insert("keyssi".to_owned(), json!(shown(&ssi.wrapped())));
     }
-    explanation.facts.push(("specific", field(ssi.specific())));
-    explanation.facts.push(("control", field(ssi.control())));
-    explanation.facts.push(("keyssi", field(&ssi.wrapped())));
+    explanation
+        .facts
+        .push(("specific", field(ssi.specific()).into()));
+    explanation
+        .facts
+        .push(("control", field(ssi.control()).into()));
+    explanation
+        .facts
+        .push(("keyssi", field(&ssi.wrapped()).into()));
     output.table(&json, &explanation.rows())?;
     Ok(Exit::Done)
 }
