@@ -1,12 +1,12 @@
 //! What differs between two DSUs, or two versions of one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dsu::{Depth, DsuPath, NodeKind};
 use sha2::{Digest, Sha256};
 
 use super::DsuError;
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, manifest_path};
 
 /// A path that is not the same on both sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,10 +64,19 @@ pub async fn compare(one: &Snapshot, other: &Snapshot) -> Result<Vec<Difference>
 
 async fn kinds(snapshot: &Snapshot) -> Result<BTreeMap<DsuPath, NodeKind>, DsuError> {
     let lines = snapshot.list(&DsuPath::root(), Depth::Recursive).await?;
-    // The manifests name keys, which differ between copies; what they mount is compared itself.
+    // Manifests name keys, which differ between copies; what they mount is compared itself.
+    let points = lines
+        .iter()
+        .filter(|line| line.is_mount)
+        .map(|line| &line.path);
+    let root = DsuPath::root();
+    let manifests: BTreeSet<DsuPath> = points
+        .chain([&root])
+        .map(|point| manifest_path().under(point))
+        .collect();
     let lines = lines
         .into_iter()
-        .filter(|line| line.path.name() != Some("manifest"));
+        .filter(|line| !manifests.contains(&line.path));
     Ok(lines.map(|line| (line.path, line.kind)).collect())
 }
 

@@ -118,7 +118,7 @@ async fn a_verification_counts_and_a_comparison_names() {
         .made(
             &client,
             &other,
-            &[("/same", b"same"), ("/new/f", b"x"), ("/changed", b"2")],
+            &[("/same", b"same"), ("/new/manifest", b"x"), ("/changed", b"2")],
         )
         .await;
     let (left, right) = (latest(&client, &one).await, latest(&client, &other).await);
@@ -129,7 +129,7 @@ async fn a_verification_counts_and_a_comparison_names() {
             Difference::Changed(path("/changed")),
             Difference::Removed(path("/gone")),
             Difference::Added(path("/new")),
-            Difference::Added(path("/new/f")),
+            Difference::Added(path("/new/manifest")),
         ]
     );
     let mut draft = Draft::edit(&left).unwrap();
