@@ -4,12 +4,14 @@
 //! - [`options`], [`events`], [`error`]: settings, what happens, what goes wrong.
 //! - [`bdns`]: which services serve which domain.
 //! - [`bricks`], [`anchors`], [`documents`]: the calls.
+//! - [`dsus`]: versions of DSUs, read, changed, verified; [`archive`]: whole DSUs in a file.
 //! - [`heads`]: the last version seen of each anchor, kept on this machine.
 //!
 //! Nothing is believed because a node says so: bricks are checked against their names here,
 //! histories by the layer above. All waits and all bodies are bounded.
 
 pub mod anchors;
+pub mod archive;
 pub mod bdns;
 pub mod bricks;
 mod client;

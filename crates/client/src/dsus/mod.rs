@@ -25,3 +25,5 @@ pub use snapshot::{At, Found, Listing, Snapshot};
 pub use verify::{Fault, Verified, verify};
 pub use versionless::Versionless;
 pub use wallet::create_wallet;
+
+pub(crate) use snapshot::{check_readable, manifest_path, read_manifest};

@@ -18,7 +18,7 @@ pub(super) async fn opened(client: &Client, ssi: &KeySsi) -> Result<(AnchorId, H
 }
 
 /// Refuses identifiers that open no bricks.
-pub(in crate::dsus) fn check_readable(ssi: &KeySsi) -> Result<(), DsuError> {
+pub(crate) fn check_readable(ssi: &KeySsi) -> Result<(), DsuError> {
     match ssi.kind() {
         SsiKind::Seed | SsiKind::SRead | SsiKind::Const | SsiKind::Array | SsiKind::Wallet => {
             Ok(())
@@ -88,7 +88,7 @@ pub(in crate::dsus) async fn fetch_one_map(
 }
 
 /// The mounts of a brick map: from the map itself, or from an ordinary file in older DSUs.
-pub(in crate::dsus) async fn read_manifest(
+pub(crate) async fn read_manifest(
     client: &Client,
     map: &BrickMap,
     version: usize,
@@ -111,7 +111,7 @@ pub(in crate::dsus) async fn read_manifest(
 }
 
 /// Where the mounts of a DSU stand.
-pub(in crate::dsus) fn manifest_path() -> DsuPath {
+pub(crate) fn manifest_path() -> DsuPath {
     DsuPath::root()
         .join(MANIFEST_PATH)
         .unwrap_or_else(|_| DsuPath::root())
