@@ -42,15 +42,15 @@ impl Made {
             }
             let history = History::check(&anchor, &values).unwrap();
             map.finish(history.latest(), now);
-            let sealed = sealer.seal_map(&map, &mut UnwrapErr(SysRng)).unwrap();
-            let hash = sealed.hash.to_string();
+            let stored = sealer.seal_map(&map, &mut UnwrapErr(SysRng)).unwrap();
+            let hash = stored.hash.to_string();
             let time = Timestamp::from_millis(now.millis());
             let value = match history.head() {
                 None => signer.create(&hash, &time),
                 Some(head) => signer.append(head, &hash, &time),
             };
             values.push(value.unwrap().as_str().to_owned());
-            bricks.extend([sealed.bytes, bytes]);
+            bricks.extend([stored.bytes, bytes]);
         }
         let hashes = bricks.iter().map(|bytes| BrickHash::of(bytes)).collect();
         let domain = "default".parse().unwrap();
