@@ -84,10 +84,6 @@ impl Common {
     /// # Errors
     /// [`Exit::Usage`] if it is no `http` or `https` address. It is not repeated: it may hold a
     /// password.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for the commands that talk to a node")
-    )]
     pub(crate) fn node(&self) -> Result<Url, Failure> {
         let refused = |reason: &str| {
             Failure::new(Exit::Usage, format!("the address of the node {reason}"))
@@ -118,10 +114,6 @@ impl Common {
     ///
     /// # Errors
     /// [`Exit::Local`] if none is named and the user has no home.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for the commands that remember heads")
-    )]
     pub(crate) fn state(&self) -> Result<PathBuf, Failure> {
         if let Some(folder) = &self.state {
             return Ok(folder.clone());

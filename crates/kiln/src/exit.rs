@@ -108,6 +108,11 @@ impl Failure {
         }
     }
 
+    /// The code.
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
     /// Adds the action to take.
     #[must_use]
     pub(crate) fn next(mut self, action: impl Into<String>) -> Self {
@@ -120,6 +125,18 @@ impl Failure {
     pub(crate) fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The message with its causes, in one line.
+    pub(crate) fn words(&self) -> String {
+        let mut text = self.message.clone();
+        let mut source = self.source.as_deref().map(|it| it as &dyn Error);
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        text
     }
 
     /// A failed operation on a local file or folder; a full disk has a code of its own.
@@ -158,14 +175,7 @@ impl Failure {
 /// The whole text for stderr: one line of error with its causes, one line with the next action.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = self.message.clone();
-        let mut source = self.source.as_deref().map(|it| it as &dyn Error);
-        while let Some(cause) = source {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        writeln!(f, "error: {}", printable(&text))?;
+        writeln!(f, "error: {}", printable(&self.words()))?;
         match &self.next {
             Some(next) => writeln!(f, "next: {}", printable(next)),
             None => Ok(()),

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use keyssi::{AnchorId, KeySsi};
-use serde_json::json;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::common::Common;
 use crate::exit::{Exit, Failure, Outcome};
@@ -49,33 +50,57 @@ impl KeyOutput {
 
     /// Puts the key where it was asked for.
     pub(crate) fn put(&self, ssi: &KeySsi, common: &Common) -> Outcome {
-        let text = if self.plain {
-            ssi.plain()
-        } else {
-            ssi.wrapped()
-        };
+        self.keep(ssi, common)?;
+        self.tell(ssi, common, false, &[])
+    }
+
+    /// Whether the key goes to a place where it stays.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.out.is_some() || self.save.is_some()
+    }
+
+    /// Puts the key into the keyring or its file; durable when it returns.
+    ///
+    /// # Errors
+    /// [`Exit::Conflict`] if the name is taken, else those of writing.
+    pub(crate) fn keep(&self, ssi: &KeySsi, common: &Common) -> Result<(), Failure> {
         if let Some(name) = &self.save {
             let name = keyring::parse_name(name)?;
             Keyring::open(common)?.add(&name, ssi, "", Taken::Refuse)?;
             common.output().say(&format!("saved as @{}", name.as_str()));
         }
         if let Some(file) = &self.out {
-            local_file::create_private(file, format!("{}\n", text.as_str()).as_bytes())?;
+            local_file::create_private(file, format!("{}\n", self.text(ssi).as_str()).as_bytes())?;
         }
+        Ok(())
+    }
+
+    /// Says on stdout what was made, with more members for JSON. A key that is neither kept nor
+    /// the user's own is shown.
+    pub(crate) fn tell(
+        &self,
+        ssi: &KeySsi,
+        common: &Common,
+        is_known: bool,
+        more: &[(&str, Value)],
+    ) -> Outcome {
         let anchor = AnchorId::of(ssi).ok().map(|id| id.as_str().to_owned());
-        let is_kept = self.out.is_some() || self.save.is_some();
-        let output = common.output();
-        match output.form {
+        match common.output().form {
             Form::Json => {
-                let shown = self.reveal || !meaning::is_secret(ssi);
-                output::json(&json!({
+                let shown = !is_known && (self.reveal || !meaning::is_secret(ssi));
+                let mut object = json!({
                     "type": ssi.kind().name(),
                     "domain": ssi.domain(),
                     "anchor_id": anchor,
-                    "keyssi": shown.then(|| text.as_str()),
-                }))?;
+                    "keyssi": shown.then(|| self.text(ssi).as_str().to_owned()),
+                });
+                if let Some(members) = object.as_object_mut() {
+                    let more = more.iter().cloned();
+                    members.extend(more.map(|(name, value)| (name.to_owned(), value)));
+                }
+                output::json(&object)?;
             }
-            Form::Text if !is_kept => output::foreign_line(&text)?,
+            Form::Text if !is_known && !self.is_kept() => output::foreign_line(&self.text(ssi))?,
             Form::Text => {
                 if let Some(anchor) = anchor {
                     output::line(&anchor)?;
@@ -83,5 +108,13 @@ impl KeyOutput {
             }
         }
         Ok(Exit::Done)
+    }
+
+    fn text(&self, ssi: &KeySsi) -> Zeroizing<String> {
+        if self.plain {
+            ssi.plain()
+        } else {
+            ssi.wrapped()
+        }
     }
 }

@@ -3,8 +3,11 @@
 //! What every command keeps to stands in `docs/cli.md`: data on stdout, talk on stderr, secrets
 //! hidden, exit codes of `exit`, errors that end with the next action.
 
+mod client_failure;
 mod common;
 mod completions;
+mod context;
+mod dsu;
 mod exit;
 mod explain;
 mod explanation;
@@ -13,10 +16,13 @@ mod keyring;
 mod local_file;
 mod meaning;
 mod output;
+mod progress;
 mod secret_input;
+mod share;
 mod ssi;
 mod store;
 mod usage;
+mod utc;
 
 use std::process::ExitCode;
 
@@ -45,6 +51,12 @@ enum Command {
     /// Look at the stores of a stopped node
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// Make, write, read and verify DSUs
+    #[command(subcommand)]
+    Dsu(dsu::DsuCommand),
+    /// Give somebody a read-only key: as text, link or QR code
+    #[command(after_help = share::HELP)]
+    Share(share::ShareArgs),
     /// Make, show and derive identifiers, sign and verify
     #[command(subcommand)]
     Ssi(ssi::SsiCommand),
@@ -107,6 +119,8 @@ fn run(cli: &Cli, matches: &ArgMatches) -> ExitCode {
             return node::exit_code(served.map(|()| ExitCode::SUCCESS));
         }
         Command::Store(command) => return node::exit_code(store::run(command, common.output())),
+        Command::Dsu(command) => dsu::run(command, common),
+        Command::Share(args) => share::run(args, common),
         Command::Ssi(command) => ssi::run(command, common),
         Command::Explain(args) => explain::run(args, common),
         Command::Keyring(command) => keyring::commands::run(command, common),

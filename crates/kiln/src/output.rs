@@ -81,6 +81,15 @@ pub(crate) fn foreign_line(text: &str) -> Result<(), Failure> {
 pub(crate) fn warn(text: &str) {
     let _ = writeln!(io::stderr(), "warning: {}", printable(text));
 }
+
+/// A number of things in words: `1 file`, `2 files`.
+pub(crate) fn count(number: u64, thing: &str) -> String {
+    match number {
+        1 => format!("1 {thing}"),
+        _ => format!("{number} {thing}s"),
+    }
+}
+
 /// Writes one JSON value to stdout: indented on a terminal, else on one line.
 pub(crate) fn json(value: &Value) -> Result<(), Failure> {
     if io::stdout().is_terminal() {
