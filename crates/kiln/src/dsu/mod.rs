@@ -1,5 +1,6 @@
 //! `kiln dsu`: DSUs from the command line.
 
+mod archive;
 mod arguments;
 mod create;
 mod diff;
@@ -72,6 +73,12 @@ pub(crate) enum DsuCommand {
     /// Make a new DSU with the same content
     #[command(after_help = duplicate::HELP)]
     Clone(duplicate::CloneArgs),
+    /// Write a DSU with all its versions to one file
+    #[command(after_help = archive::EXPORT_HELP)]
+    Export(archive::ExportArgs),
+    /// Store what an export holds on a node
+    #[command(after_help = archive::IMPORT_HELP)]
+    Import(archive::ImportArgs),
 }
 
 /// Carries out a command.
@@ -93,5 +100,7 @@ pub(crate) fn run(command: &DsuCommand, common: &Common) -> Outcome {
         DsuCommand::Diff(args) => diff::run(args, common),
         DsuCommand::Verify(args) => verify::run(args, common),
         DsuCommand::Clone(args) => duplicate::run(args, common),
+        DsuCommand::Export(args) => archive::run_export(args, common),
+        DsuCommand::Import(args) => archive::run_import(args, common),
     }
 }
