@@ -195,6 +195,27 @@ impl Draft {
         Ok(bytes)
     }
 
+    /// Keeps a file inside the brick map, in place of one that is there: for small content only,
+    /// since every version carries it. A bigger file is for [`Draft::write`].
+    ///
+    /// # Errors
+    /// [`DsuError::IsFolder`] or [`DsuError::IsFile`] if no file can stand there,
+    /// [`DsuError::Reserved`] or [`DsuError::MountedBelow`] for a place that is not a file's.
+    ///
+    /// **Source:** DSU specification §3.3.
+    pub async fn embed(
+        &mut self,
+        path: &DsuPath,
+        content: &EmbeddedContent,
+        now: Moment,
+    ) -> Result<(), DsuError> {
+        let (draft, inner) = self.at(path).await?;
+        draft.own_file(path, &inner)?;
+        draft.map.embed(&inner, content, now)?;
+        draft.is_changed = true;
+        Ok(())
+    }
+
     /// Makes a folder; one that is there stays as it is.
     ///
     /// # Errors
