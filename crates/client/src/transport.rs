@@ -110,6 +110,14 @@ impl Transport {
         true
     }
 
+    /// Waits after losing to another writer for the `attempt`th time: writers that come back at once
+    /// meet again, and with many of them one could lose for ever. A fraction of the usual wait,
+    /// which is for a node in trouble: here the node is well and a commit takes little time.
+    pub(crate) async fn pause_among_writers(&self, attempt: u32) {
+        let spread = (self.options.retry_wait / 8).saturating_mul(attempt);
+        tokio::time::sleep(fraction_of(spread.min(self.options.retry_wait_max))).await;
+    }
+
     /// Exponential with full jitter: clients that failed together do not come back together. What
     /// the node asks for in `Retry-After` is added, up to the limit.
     fn wait_after(&self, attempt: u32, failure: &ClientError) -> Duration {

@@ -193,7 +193,7 @@ pub enum DsuError {
     Conflict(#[from] MergeConflicts),
     /// Others kept winning.
     #[error("other writers were faster {0} times in a row")]
-    Contended(usize),
+    Contended(u32),
     /// No bricks can be made with this identifier.
     #[error("no bricks can be made with this key")]
     Sealer(#[source] SealerError),

@@ -13,8 +13,9 @@ use crate::dsus::history::history;
 use crate::dsus::snapshot::fetch_map;
 use crate::{AnchorRefusal, ClientError};
 
-/// How often a commit is made again on top of other writers' versions.
-const ATTEMPTS_MAX: usize = 16;
+/// How often a commit is made again on top of other writers' versions. Each time somebody else got
+/// further, so this ends a commit only among dozens of writers that never pause.
+const ATTEMPTS_MAX: u32 = 64;
 
 /// A version that was anchored.
 #[derive(Debug, Clone)]
@@ -75,7 +76,7 @@ impl Draft {
     ) -> Result<Option<Committed>, DsuError> {
         // Bricks first: an anchored version whose bricks are missing would be damage.
         self.uploads.finish().await?;
-        for _ in 0..ATTEMPTS_MAX {
+        for attempt in 1..=ATTEMPTS_MAX {
             if !self.is_changed {
                 return Ok(None);
             }
@@ -83,6 +84,7 @@ impl Draft {
                 Ok(committed) => return Ok(Some(committed)),
                 Err(refusal) => refusal,
             };
+            self.client.transport().pause_among_writers(attempt).await;
             self.rebase(refusal, now).await?;
         }
         Err(DsuError::Contended(ATTEMPTS_MAX))
