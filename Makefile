@@ -32,4 +32,4 @@ check: ## Check format, lints and documentation
 	RUSTDOCFLAGS="-D warnings" $(IN_ENV) cargo doc --locked --workspace --no-deps --quiet
 
 interop: ## Drive the unmodified OpenDSU SDK (OPENDSU_SDK names its checkout)
-	$(IN_ENV) cargo test --locked -p conformance-tests --test interop -- --nocapture
+	$(IN_ENV) cargo test --locked -p conformance-tests --test interop --test interop_dsu -- --nocapture --test-threads=1
