@@ -7,6 +7,7 @@ mod client_failure;
 mod common;
 mod completions;
 mod context;
+mod demo;
 mod dsu;
 mod exit;
 mod explain;
@@ -17,12 +18,15 @@ mod local_file;
 mod meaning;
 mod output;
 mod progress;
+mod pull;
+mod push;
 mod secret_input;
 mod share;
 mod ssi;
 mod store;
 mod usage;
 mod utc;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -57,6 +61,18 @@ enum Command {
     /// Give somebody a read-only key: as text, link or QR code
     #[command(after_help = share::HELP)]
     Share(share::ShareArgs),
+    /// Store folders, files or lines, each as a DSU; can be killed and run again
+    #[command(after_help = push::HELP)]
+    Push(push::PushArgs),
+    /// Bring DSUs to folders, only what changed
+    #[command(after_help = pull::HELP)]
+    Pull(pull::PullArgs),
+    /// Print new versions of DSUs as they appear
+    #[command(after_help = watch::HELP)]
+    Watch(watch::WatchArgs),
+    /// Fill a node with a small invented hospital
+    #[command(after_help = demo::HELP)]
+    Demo(demo::DemoArgs),
     /// Make, show and derive identifiers, sign and verify
     #[command(subcommand)]
     Ssi(ssi::SsiCommand),
@@ -121,6 +137,10 @@ fn run(cli: &Cli, matches: &ArgMatches) -> ExitCode {
         Command::Store(command) => return node::exit_code(store::run(command, common.output())),
         Command::Dsu(command) => dsu::run(command, common),
         Command::Share(args) => share::run(args, common),
+        Command::Push(args) => push::run(args, common),
+        Command::Pull(args) => pull::run(args, common),
+        Command::Watch(args) => watch::run(args, common),
+        Command::Demo(args) => demo::run(args, common),
         Command::Ssi(command) => ssi::run(command, common),
         Command::Explain(args) => explain::run(args, common),
         Command::Keyring(command) => keyring::commands::run(command, common),

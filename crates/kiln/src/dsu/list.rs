@@ -94,7 +94,7 @@ pub(super) async fn lines(
 }
 
 /// Leaves out the files that name the mounted DSUs, which hold keys.
-pub(super) fn without_manifests(mut listed: Vec<Listing>, folder: &DsuPath) -> Vec<Listing> {
+pub(crate) fn without_manifests(mut listed: Vec<Listing>, folder: &DsuPath) -> Vec<Listing> {
     let points = listed.iter().filter(|line| line.is_mount);
     let mut roots: Vec<DsuPath> = points.map(|line| line.path.clone()).collect();
     if folder.is_root() {

@@ -1,7 +1,7 @@
 //! `kiln dsu`: DSUs from the command line.
 
 mod archive;
-mod arguments;
+pub(crate) mod arguments;
 mod create;
 mod diff;
 pub(crate) mod draft;
@@ -9,7 +9,7 @@ mod duplicate;
 mod edit;
 pub(crate) mod get;
 mod history;
-mod list;
+pub(crate) mod list;
 mod put;
 mod read;
 pub(crate) mod source;

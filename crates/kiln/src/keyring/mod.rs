@@ -251,6 +251,25 @@ impl<'a> Keyring<'a> {
         self.file.replace()
     }
 
+    /// Whether there is a key of this name. Needs no unlocking.
+    pub(crate) fn has(&self, name: &KeyName) -> bool {
+        let tag = self.file.contents.salt.tag(name.as_str());
+        self.file.contents.position(&tag).is_some()
+    }
+
+    /// Whether it is made for recipients, so that keys can be added without reading any.
+    pub(crate) fn is_for_recipients(&self) -> bool {
+        matches!(self.file.contents.protection, Protection::Recipients(_))
+    }
+
+    /// Asks for what opens the keyring, if that was not done yet.
+    ///
+    /// # Errors
+    /// Those of unlocking.
+    pub(crate) fn unlock(&self) -> Result<(), Failure> {
+        self.unlocked().map(drop)
+    }
+
     /// Where the keyring lies.
     pub(crate) fn path(&self) -> &Path {
         &self.file.path
