@@ -4,6 +4,8 @@
 //! the archive is checked and every anchor that exists is seen to fit; then bricks, of which those
 //! that are there are not sent; then anchors, those of mounted DSUs before what mounts them.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use dsu::{History, HistoryFault};
 use keyssi::{AnchorId, BrickHash, Domain};
@@ -100,8 +102,14 @@ pub async fn import(client: &Client, archive: &Archive) -> Result<Imported, Impo
         bricks_stored: 0,
         bricks_present: 0,
     };
+    // DSUs may share bricks.
+    let mut seen = HashSet::new();
     for group in manifest.dsus.iter().flat_map(|dsu| &dsu.bricks) {
-        for hashes in group.hashes.chunks(ASK_BRICKS) {
+        let hashes = group.hashes.iter().copied();
+        let hashes: Vec<_> = hashes
+            .filter(|hash| seen.insert((&group.domain, *hash)))
+            .collect();
+        for hashes in hashes.chunks(ASK_BRICKS) {
             store(client, archive, &group.domain, hashes, &mut imported).await?;
         }
     }
