@@ -8,8 +8,11 @@
 //!
 //! **Source:** `http-api.md` §3.
 
+use std::fmt;
+
 use keyssi::{AnchorId, AnchorValue};
 use reqwest::{Method, StatusCode};
+use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 
 use crate::client::Client;
 use crate::endpoint::Endpoint;
@@ -18,6 +21,10 @@ use crate::transport::{Answer, Call, Payload};
 
 /// What a Kiln node answers, with 400, for a domain that it does not serve.
 const NOT_SERVED: &str = "this node does not serve the domain";
+
+/// No value is shorter: it holds a hash in base58. A list of many short texts would take many times
+/// the memory that its limit in bytes allows.
+const VALUE_CHARS_MIN: usize = 32;
 
 /// The anchoring services of one client. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -104,7 +111,8 @@ impl Anchors {
         if !found(&answer, id)? {
             return Ok(Vec::new());
         }
-        answer.json("a list of versions")
+        let Versions(versions) = answer.json("a list of versions")?;
+        Ok(versions)
     }
 
     async fn last_at(
@@ -210,6 +218,36 @@ impl Anchors {
         let url = service.url().into();
         self.client.transport().events.bad_node(&url, &error);
         error
+    }
+}
+
+/// The versions of an anchor, as a node lists them.
+struct Versions(Vec<String>);
+
+impl<'de> Deserialize<'de> for Versions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(VersionsVisitor).map(Self)
+    }
+}
+
+struct VersionsVisitor;
+
+impl<'de> Visitor<'de> for VersionsVisitor {
+    type Value = Vec<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of anchor values")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut versions: Vec<String> = Vec::new();
+        while let Some(version) = entries.next_element::<String>()? {
+            if version.len() < VALUE_CHARS_MIN {
+                return Err(de::Error::invalid_length(version.len(), &self));
+            }
+            versions.push(version);
+        }
+        Ok(versions)
     }
 }
 

@@ -15,6 +15,9 @@ use crate::error::ClientError;
 
 /// What stands for the address of the node that gave the BDNS.
 const ORIGIN: &str = "$ORIGIN";
+/// Services of one kind that a domain may have. Every brick goes to each of its storages at once: a
+/// node must not choose how many connections that takes.
+const SERVICES_MAX: usize = 16;
 
 /// What a node's BDNS says, by domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +43,16 @@ pub enum BdnsError {
         line: usize,
         /// Where reading ended, from 1.
         column: usize,
+    },
+    /// More services than a client can be asked to use.
+    #[error("domain {domain} has {found} {section}; at most {SERVICES_MAX} are used")]
+    TooMany {
+        /// The domain.
+        domain: Domain,
+        /// `brickStorages` or `anchoringServices`.
+        section: &'static str,
+        /// How many there are.
+        found: usize,
     },
     /// An entry that is no address.
     #[error("entry {index} of {section} of domain {domain} is no address of a service")]
@@ -125,8 +138,16 @@ fn section(
     entries: Option<Vec<EntryText>>,
     own: &Endpoint,
 ) -> Result<Vec<Endpoint>, BdnsError> {
+    let entries = entries.unwrap_or_default();
+    if entries.len() > SERVICES_MAX {
+        return Err(BdnsError::TooMany {
+            domain: domain.clone(),
+            section: name,
+            found: entries.len(),
+        });
+    }
     let mut endpoints: Vec<Endpoint> = Vec::new();
-    for (index, entry) in entries.unwrap_or_default().into_iter().enumerate() {
+    for (index, entry) in entries.into_iter().enumerate() {
         let bad = |source| BdnsError::BadEntry {
             domain: domain.clone(),
             section: name,

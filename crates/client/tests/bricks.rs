@@ -392,8 +392,7 @@ async fn archives_that_lie_are_made_up_for() {
         let watched = stage.impatient_client();
         assert_are(&fetch_all(&watched, hashes(&all)).await, &all);
         assert_eq!(stage.liars[0].told().len(), 2, "{lie:?}");
-        let is_reported = !watched.bad_nodes().is_empty();
-        assert_eq!(is_reported, !matches!(lie, Lie::OmitBlock(_)), "{lie:?}");
+        assert!(!watched.bad_nodes().is_empty(), "{lie:?}");
     }
 }
 

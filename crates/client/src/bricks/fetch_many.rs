@@ -6,7 +6,7 @@
 //! is fetched brick by brick from any storage.
 
 use bytes::Bytes;
-use car::{CarEvent, CarLimits, CarParser};
+use car::{CarEvent, CarLimits, CarParser, Cid};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use keyssi::{BrickHash, Domain};
 use tokio::sync::mpsc;
@@ -14,6 +14,7 @@ use tokio::task::{JoinError, JoinHandle};
 
 use super::storage::Storage;
 use super::{BrickStores, Fetched, fetch};
+use crate::endpoint::NodeUrl;
 use crate::error::ClientError;
 use crate::events::{Event, with_causes};
 use crate::transport::Opened;
@@ -64,23 +65,24 @@ async fn produce(
     let mut rest = &runs[..];
     while !rest.is_empty() {
         let (batch, others) = rest.split_at(distinct(rest));
-        let done = archives(stores, domain, batch, queue).await?;
+        let (done, lacking) = archives(stores, domain, batch, queue).await?;
         let left = batch.get(done..).unwrap_or_default();
-        one_by_one(stores, domain, left, queue).await?;
+        one_by_one(stores, domain, left, lacking.as_ref(), queue).await?;
         rest = others;
     }
     Ok(())
 }
 
-/// Fetches as many bricks of the batch as archives give, and says how many that were.
+/// Fetches as many bricks of the batch as archives give. Says how many that were, and which archive
+/// came to its end without the others.
 async fn archives(
     stores: &BrickStores,
     domain: &Domain,
     batch: &[Run],
     queue: &Queue,
-) -> Result<usize, Unwanted> {
+) -> Result<(usize, Option<NodeUrl>), Unwanted> {
     let Ok(storages) = stores.storages(domain).await else {
-        return Ok(0);
+        return Ok((0, None));
     };
     let rest = stores.client.options().rest_after_failure;
     let mut done = 0;
@@ -88,7 +90,7 @@ async fn archives(
         let left = batch.get(done..).unwrap_or_default();
         let opened = match left {
             [(probe, _), _, ..] => open(&storage, *probe, left).await,
-            _ => return Ok(done),
+            _ => break,
         };
         let opened = match opened {
             Ok(Some(opened)) => opened,
@@ -109,12 +111,12 @@ async fn archives(
         done += archive.done;
         match read {
             // What is left is missing here: other storages are asked brick by brick.
-            Ok(()) => return Ok(done),
+            Ok(()) => return Ok((done, Some(archive.opened.url))),
             Err(Stop::Unwanted) => return Err(Unwanted),
             Err(Stop::Failed(error)) => storage.note(&Err::<(), _>(*error)),
         }
     }
-    Ok(done)
+    Ok((done, None))
 }
 
 async fn open(
@@ -155,13 +157,26 @@ impl Archive<'_> {
         while let Some(piece) = self.opened.chunk().await.map_err(Stop::from)? {
             parser.push(piece);
             while let Some(event) = parser.next().map_err(|error| self.nonsense(&error))? {
-                if let CarEvent::Block { cid, data } = event {
-                    let hash = car::brick_hash(&cid).map_err(|error| self.nonsense(&error))?;
-                    self.block(batch, hash, data).await?;
+                match event {
+                    CarEvent::Header { roots } => self.header(batch, &roots)?,
+                    CarEvent::Block { cid, data } => {
+                        let hash = car::brick_hash(&cid).map_err(|error| self.nonsense(&error))?;
+                        self.block(batch, hash, data).await?;
+                    }
                 }
             }
         }
         parser.finish().map_err(|error| self.nonsense(&error))
+    }
+
+    /// The header names what was asked for, whether it is there or not.
+    fn header(&self, batch: &[Run], roots: &[Cid]) -> Result<(), Stop> {
+        let asked = batch.iter().map(|(hash, _)| car::brick_cid(hash));
+        if asked.eq(roots.iter().copied()) {
+            return Ok(());
+        }
+        let what = "its archive is damaged: the roots are not the bricks that were asked for";
+        Err(ClientError::nonsense(&self.opened.url, what).into())
     }
 
     /// A block that was checked against its name. Those before it that did not come are missing at
@@ -173,7 +188,8 @@ impl Archive<'_> {
             return Err(ClientError::nonsense(&self.opened.url, what).into());
         };
         for run in left.iter().take(skipped) {
-            one_by_one(self.stores, self.domain, &[*run], self.queue).await?;
+            let lacking = Some(&self.opened.url);
+            one_by_one(self.stores, self.domain, &[*run], lacking, self.queue).await?;
             self.done += 1;
         }
         let bytes = data.len() as u64;
@@ -192,11 +208,13 @@ impl Archive<'_> {
     }
 }
 
-/// Fetches bricks with single calls, some of them at a time.
+/// Fetches bricks with single calls, some of them at a time. `lacking`: whose archive they should
+/// have been in, which is told of those that can be had.
 async fn one_by_one(
     stores: &BrickStores,
     domain: &Domain,
     runs: &[Run],
+    lacking: Option<&NodeUrl>,
     queue: &Queue,
 ) -> Result<(), Unwanted> {
     let tasks = stream::iter(runs.to_vec()).map(|(hash, times)| {
@@ -211,12 +229,20 @@ async fn one_by_one(
     let mut fetched = tasks.buffered((stores.parallel() / 2).max(1));
     while let Some((hash, result, times)) = fetched.next().await {
         match result.unwrap_or_else(|ended| Err(ClientError::Task(ended))) {
-            Ok(bytes) => hand_on(queue, hash, bytes, times).await?,
+            Ok(bytes) => {
+                if let Some(url) = lacking {
+                    stores.client.emit(&Event::BadNode {
+                        url: url.clone(),
+                        what: format!("its archive lacks brick {hash}, which can be had"),
+                    });
+                }
+                hand_on(queue, hash, bytes, times).await?;
+            }
             Err(error) => {
                 queue.send((hash, Err(error))).await.map_err(|_| Unwanted)?;
                 // An error cannot be given twice: the repetitions find out for themselves.
                 let again = vec![(hash, 1); times - 1];
-                Box::pin(one_by_one(stores, domain, &again, queue)).await?;
+                Box::pin(one_by_one(stores, domain, &again, lacking, queue)).await?;
             }
         }
     }

@@ -114,12 +114,8 @@ fn pretend_stored(request: &Incoming) -> Answer {
 /// The answer with another body.
 fn altered(lie: &Lie, mut answer: Answer) -> Answer {
     match lie {
-        Lie::FlipBit(place) => {
-            let place = place.checked_rem(answer.body.len()).unwrap_or(0);
-            if let Some(byte) = answer.body.get_mut(place) {
-                *byte ^= 1;
-            }
-        }
+        Lie::FlipBit(place) => flip(*place, 1, &mut answer.body),
+        Lie::ChangeByte(place, bits) => flip(*place, *bits, &mut answer.body),
         Lie::Shorten(bytes) => answer.body.truncate(*bytes),
         Lie::SayAll(value) => say_all(*value, &mut answer),
         Lie::SwapBlocks(..) | Lie::FlipInBlock(_) | Lie::OmitBlock(_) | Lie::RepeatBlock(_) => {
@@ -128,6 +124,14 @@ fn altered(lie: &Lie, mut answer: Answer) -> Answer {
         _ => {}
     }
     answer
+}
+
+/// Flips these bits of the byte at a place, modulo the length; nothing in an empty body.
+fn flip(place: usize, bits: u8, body: &mut [u8]) {
+    let place = place.checked_rem(body.len()).unwrap_or(0);
+    if let Some(byte) = body.get_mut(place) {
+        *byte ^= bits;
+    }
 }
 
 /// Every boolean of the answer is this one; a refusal of `brick-exists` becomes its opposite.

@@ -96,6 +96,8 @@ pub enum Lie {
     SayAll(bool),
     /// Any body: the lowest bit of the byte at this place (modulo its length) is another.
     FlipBit(usize),
+    /// Any body: these bits of the byte at this place (modulo its length) are others.
+    ChangeByte(usize, u8),
     /// Any body: only so many bytes, framed as if that were all.
     Shorten(usize),
     /// Any body: announced whole, but the connection is closed after so many bytes.

@@ -236,6 +236,7 @@ fn bytes_are_exchanged_flipped_and_shortened() {
     check(Lie::BytesOf(other), b"other");
     check(Lie::FlipBit(0), b"crick");
     check(Lie::FlipBit(6), b"bsick");
+    check(Lie::ChangeByte(7, 0x20), b"brIck");
     check(Lie::Shorten(2), b"br");
     check(
         Lie::reference_not_found(),

@@ -11,7 +11,7 @@ use super::Draft;
 use crate::dsus::DsuError;
 use crate::dsus::history::history;
 use crate::dsus::snapshot::fetch_map;
-use crate::{AnchorRefusal, ClientError};
+use crate::{AnchorRefusal, ClientError, Event};
 
 /// How often a commit is made again on top of other writers' versions. Each time somebody else got
 /// further, so this ends a commit only among dozens of writers that never pause.
@@ -111,17 +111,16 @@ impl Draft {
         } else {
             anchors.append(&self.id, &value).await
         };
+        let version = self.history.len();
         match written {
             Ok(()) => {}
-            Err(
-                error @ ClientError::Anchor(
-                    AnchorRefusal::OutOfSync | AnchorRefusal::OlderTimestamp,
-                ),
-            ) => return Ok(Err(error)),
-            Err(ClientError::Anchor(AnchorRefusal::Exists)) => return Err(DsuError::Exists),
+            Err(refusal) if is_refusal(&refusal) => {
+                if !self.is_anchored(version, &value, &refusal).await? {
+                    return refused(refusal);
+                }
+            }
             Err(error) => return Err(error.into()),
         }
-        let version = self.history.len();
         if let Some(heads) = self.client.heads() {
             let last_value = value.as_str().to_owned();
             heads.remember(
@@ -139,6 +138,31 @@ impl Draft {
             brick_map: sealed.hash,
             value,
         }))
+    }
+
+    /// Whether a value that was refused stands in the history all the same. It was signed a moment
+    /// ago, so nobody but the node that refused it can have put it there.
+    async fn is_anchored(
+        &self,
+        version: usize,
+        value: &AnchorValue,
+        refusal: &ClientError,
+    ) -> Result<bool, DsuError> {
+        let shown = match history(&self.client, &self.id).await {
+            Ok(shown) => shown,
+            // The refusal tells more.
+            Err(DsuError::Node(_)) => return Ok(false),
+            Err(lie) => return Err(lie),
+        };
+        let is_there = shown.version(version).map(AnchorValue::as_str) == Some(value.as_str());
+        if is_there {
+            let node = self.client.node().url();
+            self.client.emit(&Event::BadNode {
+                url: refusal.url().cloned().unwrap_or_else(|| node.into()),
+                what: format!("it refused version {version} and stored it: {refusal}"),
+            });
+        }
+        Ok(is_there)
     }
 
     fn value(&self, brick_map: &BrickHash, now: Moment) -> Result<AnchorValue, DsuError> {
@@ -173,5 +197,25 @@ impl Draft {
         self.map = merged;
         self.history = newer;
         self.reload_manifest().await
+    }
+}
+
+/// The node has answered, and says that it does not write the value.
+fn is_refusal(error: &ClientError) -> bool {
+    matches!(
+        error,
+        ClientError::Anchor(_) | ClientError::Refused { .. } | ClientError::UnknownDomain { .. }
+    )
+}
+
+/// What a refusal means that is none of a value that stands there. The inner error is one that a
+/// newer version explains.
+fn refused(refusal: ClientError) -> Result<Result<Committed, ClientError>, DsuError> {
+    match refusal {
+        ClientError::Anchor(AnchorRefusal::OutOfSync | AnchorRefusal::OlderTimestamp) => {
+            Ok(Err(refusal))
+        }
+        ClientError::Anchor(AnchorRefusal::Exists) => Err(DsuError::Exists),
+        other => Err(other.into()),
     }
 }
