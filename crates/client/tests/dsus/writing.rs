@@ -1,6 +1,7 @@
 //! What a draft does, and that it says so when it cannot.
 
 use client::dsus::{At, Draft, DsuError, Snapshot, create_wallet};
+use dsu::EmbeddedContent;
 use keyssi::{ArrayElements, KeySsi};
 
 use crate::world::{Counts, World, content, latest, names, path, reader, seed};
@@ -233,6 +234,34 @@ async fn what_cannot_be_done_is_refused_and_changes_nothing() {
     );
     let refused = draft.remove(&path("/nothing"), now).await;
     assert!(matches!(refused, Err(DsuError::Edit(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn embedded_files_need_no_brick() {
+    let world = World::new();
+    let ((client, counts), seed) = (world.counting(), seed());
+    let mut draft = Draft::create(&client, &seed, world.now()).await.unwrap();
+    let text = EmbeddedContent::Text("ä".to_owned().into());
+    let bytes = EmbeddedContent::Bytes(vec![0, 255].into());
+    let now = world.now();
+    draft.embed(&path("/d/text"), &text, now).await.unwrap();
+    draft.embed(&path("/d/bytes"), &bytes, now).await.unwrap();
+    draft
+        .append(&path("/d/text"), &b"+"[..], now)
+        .await
+        .unwrap();
+    let refused = draft.embed(&path("/d"), &text, now).await;
+    assert!(matches!(refused, Err(DsuError::IsFolder(_))), "{refused:?}");
+    let refused = draft.embed(&path("/d/text/x"), &text, now).await;
+    assert!(matches!(refused, Err(DsuError::IsFile(_))), "{refused:?}");
+    let refused = draft.embed(&path("/manifest"), &text, now).await;
+    assert!(matches!(refused, Err(DsuError::Reserved(_))), "{refused:?}");
+    draft.commit(world.now()).await.unwrap();
+    // The brick map alone.
+    assert_eq!(counts.lock().unwrap().stored, 1);
+    let snapshot = latest(&client, &reader(&seed)).await;
+    assert_eq!(content(&snapshot, "/d/text").await, "ä+".as_bytes());
+    assert_eq!(content(&snapshot, "/d/bytes").await, [0, 255]);
 }
 
 #[tokio::test]
