@@ -1,5 +1,7 @@
 //! Operations on a DSU that both sides can carry out.
 
+use std::fmt;
+
 use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +11,7 @@ use keyssi::KeySsi;
 use serde_json::{Value, json};
 
 /// What is done to a DSU.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) enum Operation {
     /// A file, in bricks of so many bytes.
     Write(String, Vec<u8>, Option<usize>),
@@ -89,6 +91,29 @@ impl Operation {
             Self::Unmount(place) => draft.unmount(&path(place)?, now).await?,
         }
         Ok(draft)
+    }
+}
+
+/// Short: contents and identifiers are left out.
+impl fmt::Debug for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Write(path, bytes, size) => {
+                write!(f, "write {path} ({} bytes, bricks {size:?})", bytes.len())
+            }
+            Self::Append(path, bytes, size) => {
+                write!(f, "append {path} ({} bytes, bricks {size:?})", bytes.len())
+            }
+            Self::EmbedText(path, _) => write!(f, "embed text {path}"),
+            Self::EmbedBytes(path, _) => write!(f, "embed bytes {path}"),
+            Self::AppendText(path, _) => write!(f, "append text {path}"),
+            Self::CreateFolder(path) => write!(f, "create folder {path}"),
+            Self::Delete(path) => write!(f, "delete {path}"),
+            Self::Rename(from, to) => write!(f, "rename {from} to {to}"),
+            Self::Copy(from, to) => write!(f, "copy {from} to {to}"),
+            Self::Mount(path, _) => write!(f, "mount {path}"),
+            Self::Unmount(path) => write!(f, "unmount {path}"),
+        }
     }
 }
 

@@ -61,7 +61,7 @@ pub(crate) async fn play(mut world: World) -> Result<()> {
     for number in 0..sequences {
         let plan = Plan::draw(&mut random.fork());
         let played = sequence(&mut world, &plan, &mut figures).await;
-        played.with_context(|| format!("sequence {number}: {:#?}", plan.batches))?;
+        played.with_context(|| format!("sequence {number}: {plan:#?}"))?;
     }
     // Written past the test harness, which hides what a passing test prints.
     writeln!(std::io::stderr(), "{sequences} sequences, {figures:?}")?;

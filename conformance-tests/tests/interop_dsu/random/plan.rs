@@ -3,6 +3,7 @@
 //! renamed, names of files and folders differ, nothing is put into itself or over another kind.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use testkit::random::Random;
 
@@ -34,12 +35,19 @@ pub(super) enum Step {
 }
 
 /// What is done to two DSUs.
-#[derive(Debug)]
 pub(super) struct Plan {
     /// The versions, and what the DSU holds after each. The last one is made by the other writer.
     pub(super) batches: Vec<(Vec<Step>, Tree)>,
     /// Whether an inner DSU is mounted at some time.
     pub(super) mounts: bool,
+}
+
+/// The operations of each version.
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let steps = self.batches.iter().map(|(steps, _)| steps);
+        f.debug_list().entries(steps).finish()
+    }
 }
 
 /// The DSU as it should be.
@@ -108,7 +116,7 @@ impl Model {
                 7 => self.delete(random),
                 8 | 9 => self.relocate(random, Operation::Rename),
                 10 => self.relocate(random, Operation::Copy),
-                _ => self.write_inner(random),
+                _ => self.change_inner(random),
             };
             if let Some(operation) = drawn {
                 return operation;
@@ -212,12 +220,33 @@ impl Model {
         Some(operation)
     }
 
-    /// Writes through the mount.
-    fn write_inner(&mut self, random: &mut Random) -> Option<Operation> {
+    /// Something done through the mount.
+    fn change_inner(&mut self, random: &mut Random) -> Option<Operation> {
         let inner = self.inner.as_mut()?;
-        let (name, bytes) = (pick(random, &FILES), content(random));
-        inner.insert(format!("/{name}"), bytes.clone());
-        Some(Operation::Write(format!("{POINT}/{name}"), bytes, None))
+        let outside = |place: &str| format!("{POINT}{place}");
+        let known = pick_key(random, inner);
+        let place = format!("/{}", pick(random, &FILES));
+        match (random.below(6), known) {
+            (0, Some(known)) => {
+                inner.remove(&known);
+                Some(Operation::Delete(outside(&known)))
+            }
+            (1, Some(known)) if known != place => {
+                let bytes = inner.remove(&known)?;
+                inner.insert(place.clone(), bytes);
+                Some(Operation::Rename(outside(&known), outside(&place)))
+            }
+            (2, Some(known)) => {
+                let more = content(random);
+                inner.get_mut(&known)?.extend_from_slice(&more);
+                Some(Operation::Append(outside(&known), more, None))
+            }
+            _ => {
+                let bytes = content(random);
+                inner.insert(place.clone(), bytes.clone());
+                Some(Operation::Write(outside(&place), bytes, None))
+            }
+        }
     }
 
     /// A file or folder that is there; embedded files are not.
