@@ -29,6 +29,7 @@ mod world;
 
 use std::future::Future;
 use std::io::Write as _;
+use std::sync::Once;
 
 use anyhow::Result;
 
@@ -37,12 +38,15 @@ use crate::world::World;
 /// Runs a test with a node and the SDK on a runtime; skips it, and says so, without the SDK.
 fn with_sdk<F: Future<Output = Result<()>>>(test: impl FnOnce(World) -> F) -> Result<()> {
     let Some(sdk) = peer::checkout()? else {
-        // Written past the test harness, which hides what a passing test prints.
-        writeln!(
-            std::io::stderr(),
-            "interop_dsu skipped: {} does not name a checkout of OpenDSU/opendsu-sdk",
-            peer::SDK_VARIABLE
-        )?;
+        static TOLD: Once = Once::new();
+        let variable = peer::SDK_VARIABLE;
+        // Written past the test harness, which hides what a passing test prints; once for all tests.
+        TOLD.call_once(|| {
+            let _ = writeln!(
+                std::io::stderr(),
+                "interop_dsu skipped: {variable} does not name a checkout of OpenDSU/opendsu-sdk"
+            );
+        });
         return Ok(());
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
