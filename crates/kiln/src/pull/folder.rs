@@ -100,10 +100,10 @@ pub(super) async fn pull(
         state.folders.insert(path.as_str().to_owned());
     }
     let fetches = choose(&state, &mut pulled, folder, wanted, local)?;
-    let fetched = fetch(context, &snapshot, &mut state, &mut pulled, fetches).await;
+    let outcome = fetch(context, &snapshot, &mut state, &mut pulled, fetches).await;
     state.version = snapshot.version();
     state.write(folder)?;
-    fetched?;
+    outcome?;
     pulled.kept.sort();
     Ok(pulled)
 }

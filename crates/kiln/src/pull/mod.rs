@@ -11,6 +11,7 @@ use keyssi::KeySsi;
 use serde_json::{Value, json};
 
 use self::folder::{Local, Pulled};
+pub(crate) use self::state::STATE_NAME;
 use crate::common::Common;
 use crate::context::{self, Context, key};
 use crate::dsu::target::local_path;

@@ -15,7 +15,7 @@ use crate::exit::{Exit, Failure};
 use crate::local_file;
 
 /// The name of the file; no file of a DSU is brought to its place.
-pub(super) const STATE_NAME: &str = ".kiln-pull.json";
+pub(crate) const STATE_NAME: &str = ".kiln-pull.json";
 const FORMAT: u32 = 1;
 /// Largest state that is read; some million files.
 const STATE_BYTES_MAX: u64 = 1024 * 1024 * 1024;

@@ -59,9 +59,7 @@ impl SendError {
 /// [`SendError`]; nothing of this item was anchored then, unless a mounted DSU says otherwise.
 pub(super) async fn send(client: &Client, ssi: &KeySsi, plan: &Plan) -> Result<usize, SendError> {
     let made = match Draft::create(client, ssi, now()).await {
-        Ok(draft) => anchor(draft, plan)
-            .await
-            .map(|version| version.unwrap_or_default()),
+        Ok(draft) => anchor(draft, plan).await.map(Option::unwrap_or_default),
         Err(error) => Err(error.into()),
     };
     match made {

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::dsu::target::check_name;
 use crate::exit::{Exit, Failure};
+use crate::pull::STATE_NAME;
 
 /// Where the content of a line stands in its DSU.
 const LINE_PATH: &str = "/record.json";
@@ -458,6 +459,10 @@ fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
+        // Left there by a pull, and of no use anywhere else.
+        if entry.file_name() == STATE_NAME {
+            continue;
+        }
         let kind = entry.file_type()?;
         let kind = if kind.is_dir() {
             Kind::Folder
