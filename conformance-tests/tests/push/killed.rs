@@ -175,5 +175,8 @@ pub(crate) fn kill_at(place: &Place, arguments: &[&str], lines: u64) -> Result<(
 
 fn count_lines(path: &Path) -> u64 {
     let bytes = fs::read(path).unwrap_or_default();
-    bytes.iter().filter(|it| **it == b'\n').count() as u64
+    bytes
+        .split_inclusive(|it| *it == b'\n')
+        .filter(|it| it.ends_with(b"\n"))
+        .count() as u64
 }
