@@ -97,7 +97,9 @@ const ROOT_HELP: &str = "\
 Examples:
   kiln serve                                   a node on http://127.0.0.1:8080
   kiln keyring init                            a place for keys
-  kiln ssi new --save record                   a new DSU's key
+  kiln dsu create report.pdf --save record     a new DSU, its key in the keyring
+  kiln dsu get @record / patient               what is in it, to ./patient
+  kiln share @record                           a read-only key for somebody else
   kiln explain @record                         what it is and what it allows
 
 Data go to stdout, all else to stderr. Exit codes: kiln exit-codes";

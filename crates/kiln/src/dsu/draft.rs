@@ -1,7 +1,7 @@
 //! Changes to a DSU from the command line: opened, made, anchored, told.
 
-use client::dsus::{At, Committed, Draft, DsuError, Snapshot};
-use dsu::{DsuPath, NodeKind};
+use client::dsus::{At, Committed, Draft, DsuError, Listing, Snapshot};
+use dsu::DsuPath;
 use keyssi::{KeySsi, SsiKind};
 use serde_json::{Map, Value, json};
 
@@ -75,9 +75,9 @@ impl Changes {
     ///
     /// # Errors
     /// [`Exit::NotFound`] if nothing does.
-    pub(crate) async fn stat(&self, inner: &DsuPath) -> Result<NodeKind, Failure> {
+    pub(crate) async fn stat(&self, inner: &DsuPath) -> Result<Listing, Failure> {
         match &self.snapshot {
-            Some(snapshot) => Ok(snapshot.stat(inner).await?.kind),
+            Some(snapshot) => Ok(snapshot.stat(inner).await?),
             None => Err(DsuError::NotFound(inner.clone()).into()),
         }
     }

@@ -115,7 +115,12 @@ pub(super) fn remove(args: &RemoveArgs, common: &Common) -> Outcome {
         for path in &args.paths {
             let inner = changes.inner(path)?;
             let found = changes.stat(&inner).await?;
-            if found == NodeKind::Folder && !args.recursive {
+            if found.is_mount {
+                let message = format!("a DSU is mounted at {path}");
+                return Err(Failure::new(Exit::Usage, message)
+                    .next("take the mount away with `kiln dsu unmount`; the DSU stays as it is"));
+            }
+            if found.kind == NodeKind::Folder && !args.recursive {
                 let message = format!("{path} is a folder");
                 return Err(Failure::new(Exit::Usage, message)
                     .next("remove it with all that is in it with -r"));
@@ -137,12 +142,23 @@ pub(super) fn relocate(args: &RelocateArgs, how: Relocation, common: &Common) ->
     context::run(common, async |context| {
         let mut changes = Changes::open(context, &key, &args.from).await?;
         let (from, to) = (changes.inner(&args.from)?, changes.inner(&to)?);
+        refuse_taken(&changes, &to).await?;
         match how {
             Relocation::Move => changes.draft.rename(&from, &to, now()).await?,
             Relocation::Copy => changes.draft.copy(&from, &to, now()).await?,
         }
         changes.commit(context, "", Map::new()).await
     })
+}
+
+/// Nothing is replaced in passing.
+async fn refuse_taken(changes: &Changes, to: &DsuPath) -> Result<(), Failure> {
+    match changes.stat(to).await {
+        Err(failure) if failure.exit() == Exit::NotFound => Ok(()),
+        Err(failure) => Err(failure),
+        Ok(_) => Err(Failure::new(Exit::Conflict, format!("{to} exists already"))
+            .next("choose another path, or remove this one first")),
+    }
 }
 
 pub(super) fn mount(args: &MountArgs, common: &Common) -> Outcome {
