@@ -45,6 +45,12 @@ pub enum Event {
         /// What failed.
         what: String,
     },
+    /// A version was anchored, and its head could not be remembered on this machine: that an older
+    /// history is shown later may go unnoticed.
+    HeadNotRemembered {
+        /// Why.
+        what: String,
+    },
     /// A node lied, failed or lacked what it should have; others may have made up for it.
     BadNode {
         /// What was called.

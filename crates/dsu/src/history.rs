@@ -21,7 +21,7 @@ use crate::moment::Moment;
 const VALUE_CHARS_MAX: usize = 16 * 1024;
 
 /// The values of an anchor, oldest first, every one of them checked.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct History {
     values: Vec<AnchorValue>,
     head: Option<Head>,
@@ -176,10 +176,22 @@ impl History {
     /// always there.
     #[must_use]
     pub fn at_time(&self, moment: Moment) -> Option<usize> {
-        let limit = Timestamp::from_millis(moment.millis());
-        let is_past = |value: &&AnchorValue| value.timestamp().is_none_or(|time| *time <= limit);
+        self.at(&Timestamp::from_millis(moment.millis()))
+    }
+
+    /// As [`History::at_time`], for times of any length (§14-12).
+    #[must_use]
+    pub fn at(&self, limit: &Timestamp) -> Option<usize> {
+        let is_past = |value: &&AnchorValue| value.timestamp().is_none_or(|time| time <= limit);
         let past = self.values.iter().take_while(is_past).count();
         past.checked_sub(1)
+    }
+
+    /// The newest version up to `version` that has a brick map.
+    #[must_use]
+    pub fn with_map(&self, version: usize) -> Option<usize> {
+        let mut versions = (0..=version).rev();
+        versions.find(|version| self.brick_map(*version).is_some())
     }
 
     /// What to remember of this history.

@@ -35,7 +35,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::brick_map::{BrickMap, BrickMapError, Timing};
+use crate::brick_map::{BrickMap, BrickMapError};
 use crate::entry::Entry;
 
 /// Bytes of plaintext in a brick that we make: the brick as it is stored, 64
@@ -49,6 +49,8 @@ const IV_BYTES: usize = 16;
 const SECRET_LABEL: &[u8] = b"kiln brick secret v1";
 /// The same for the keys of bricks.
 const KEY_LABEL: &[u8] = b"kiln brick key v1";
+/// The same for the nonces of brick maps that avoid randomness.
+const MAP_NONCE_LABEL: &[u8] = b"kiln map nonce v1";
 /// The hint that asks for an envelope without randomness.
 const AVOID_RANDOM: &str = "avoidRandom";
 
@@ -207,10 +209,10 @@ impl BrickSealer {
     /// Seals a brick map with the key of the DSU.
     ///
     /// The hint `avoidRandom` asks for an envelope that depends on the key and
-    /// the map only. It is obeyed for the first version of a time-free DSU,
-    /// where it is of use: a second map in such an envelope would give away
-    /// both (dsu §1.3), and a map with times is another one when a creation is
-    /// tried again.
+    /// the map only. Its nonce is derived from both: that of the SDK depends on
+    /// the key alone, so that two maps, as of a creation that is tried again,
+    /// would give away both (dsu §1.3). Readers take the nonce from the
+    /// envelope.
     ///
     /// # Errors
     /// [`SealError`] if the map has more than 64 GiB.
@@ -220,13 +222,12 @@ impl BrickSealer {
         random: &mut impl CryptoRng,
     ) -> Result<SealedMap, SealError> {
         let json = Zeroizing::new(map.to_json());
-        let is_asked_for = self
-            .hint
-            .as_ref()
-            .is_some_and(|hint| hint.is_set(AVOID_RANDOM));
-        let is_repeatable = map.timing() == Timing::TimeFree && map.previous_value().is_none();
-        let sealed = if is_asked_for && is_repeatable {
-            envelope::seal_deterministic(&self.map_key, json.as_bytes())
+        let hint = self.hint.as_ref();
+        let sealed = if hint.is_some_and(|hint| hint.is_set(AVOID_RANDOM)) {
+            let parts = [MAP_NONCE_LABEL, json.as_bytes()];
+            let nonce = authenticate(self.map_key.as_bytes(), &parts);
+            let nonce = EncryptionKey::from_bytes(*nonce);
+            envelope::seal(&self.map_key, json.as_bytes(), &mut nonce_of(&nonce))
         } else {
             envelope::seal(&self.map_key, json.as_bytes(), random)
         };

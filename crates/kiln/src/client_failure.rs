@@ -175,7 +175,11 @@ fn of_dsu(error: &DsuError) -> (Exit, &'static str) {
         DsuError::FetchMap { source, .. } | DsuError::FetchBrick { source, .. } => {
             of_client(source)
         }
-        DsuError::Mounted { source, .. } => of_dsu(source),
+        DsuError::Mounted { source, .. } | DsuError::PartlyCommitted { source, .. } => {
+            of_dsu(source)
+        }
+        DsuError::MountCircle(_) => (Exit::Usage, "mount it in another DSU"),
+        DsuError::BricksLost => (Exit::Local, TRY_LATER),
         DsuError::MountedTooDeep(_) => (
             Exit::Conflict,
             "take one mount out of the circle with `kiln dsu unmount`",

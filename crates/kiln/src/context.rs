@@ -73,6 +73,10 @@ impl<'a> Context<'a> {
                 let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
                 seen.insert(format!("{url}: {what}"));
             }
+            Event::HeadNotRemembered { what } => {
+                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                seen.insert(format!("the newest version cannot be remembered: {what}"));
+            }
             _ => {}
         }));
         Ok(Self {

@@ -3,14 +3,14 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use dsu::{BrickMap, BrickRef, DsuPath, History, open_map};
+use dsu::{BrickMap, BrickRef, DsuPath, History, diff_strategy, open_map};
 use futures_util::StreamExt as _;
 use keyssi::{AnchorId, AnchorValueKind, BrickHash, Domain, KeySsi};
 
 use super::export::Mounts;
 use super::manifest::{ArchiveManifest, ArchivedDsu, DomainBricks};
 use crate::Client;
-use crate::dsus::{self, DsuError, check_readable, read_manifest};
+use crate::dsus::{self, DsuError, check_readable, fetch_map, read_manifest};
 
 /// All that goes into an archive, by name.
 pub(super) struct Gathered {
@@ -147,6 +147,12 @@ impl GatheredDsu {
                     source: Box::new(source),
                 })?;
                 self.add(&mut seen, brick, Place::map(version));
+                // The files of a version of the Diff strategy stand in the changes up to it.
+                let map = if diff_strategy::is_diff(&map) {
+                    fetch_map(client, ssi, &self.history, version).await?
+                } else {
+                    map
+                };
                 self.files(&mut seen, &map, version)?;
                 if mounts == Mounts::Include {
                     inner.extend(self.mounts(client, &map, version).await?);

@@ -7,9 +7,10 @@ use dsu::{
 };
 use keyssi::envelope::EnvelopeError;
 use keyssi::{
-    AnchorId, AnchorValueError, BrickHash, KeySsi, SignError, SsiError, SsiKind, UseError,
+    AnchorId, AnchorValueError, BrickHash, SignError, SsiError, SsiKind, UseError,
 };
 
+use super::Committed;
 use crate::{ClientError, HeadError};
 
 /// Why a DSU could not be opened, read or changed.
@@ -80,11 +81,26 @@ pub enum DsuError {
     /// The versionless document cannot be encrypted.
     #[error("the versionless document cannot be encrypted")]
     Envelope(#[source] EnvelopeError),
+    /// The DSU would be mounted in itself.
+    #[error("{0} lies in the DSU that would be mounted there")]
+    MountCircle(DsuPath),
+    /// Some of the DSUs of a draft were anchored, one could not be.
+    #[error("{} of the DSUs that were changed were anchored, the next was not", committed.len())]
+    PartlyCommitted {
+        /// What was anchored, and stays.
+        committed: Vec<Committed>,
+        /// Why the next one was not.
+        #[source]
+        source: Box<DsuError>,
+    },
+    /// Bricks of the draft were lost on their way; the draft cannot be anchored.
+    #[error("bricks were lost on their way; write the files again with a new draft")]
+    BricksLost,
     /// Nothing is mounted there.
     #[error("nothing is mounted at {0}")]
     NotMounted(DsuPath),
-    /// Mounting would hide what the folder holds.
-    #[error("{0} is not empty: nothing can be mounted on it")]
+    /// Mounting or copying onto the folder would hide what it holds.
+    #[error("{0} is not empty: nothing can be put in its place")]
     NotEmpty(DsuPath),
     /// The root and the manifest are not written like files.
     #[error("{0} cannot be written, moved or removed itself")]
@@ -227,14 +243,6 @@ pub enum DsuError {
 }
 
 impl DsuError {
-    /// Why no bricks can be made with this identifier.
-    pub(crate) fn sealer(ssi: &KeySsi, error: SealerError) -> Self {
-        match error {
-            SealerError::CannotWrite { .. } => Self::NotWritable(ssi.kind()),
-            other => Self::Sealer(other),
-        }
-    }
-
     /// The same error, seen from the DSU that has this one mounted at `point`.
     pub(crate) fn mounted(self, point: &DsuPath) -> Self {
         Self::Mounted {

@@ -26,4 +26,4 @@ pub use verify::{Fault, Verified, verify};
 pub use versionless::Versionless;
 pub use wallet::create_wallet;
 
-pub(crate) use snapshot::{check_readable, manifest_path, read_manifest};
+pub(crate) use snapshot::{check_readable, fetch_map, manifest_path, read_manifest};

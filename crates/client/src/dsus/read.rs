@@ -58,26 +58,41 @@ impl FileReader {
     ///
     /// # Errors
     /// [`DsuError::Brick`] or [`DsuError::FetchBrick`] names the file, the version and the brick.
+    /// The next call goes on after it.
+    ///
+    /// # Cancellation
+    /// Dropped in the middle, nothing is skipped: the next call gives what this one would have.
     pub async fn next(&mut self) -> Result<Option<(usize, Zeroizing<Vec<u8>>)>, DsuError> {
-        let Some((index, piece)) = self.pieces.pop_front() else {
+        let Some((index, piece)) = self.pieces.front().cloned() else {
             return Ok(None);
         };
+        let opened = self.open(index, piece).await;
+        self.pieces.pop_front();
+        if opened.is_err() {
+            // What is on its way belongs to other pieces now: ask again from the next one on.
+            self.fetching = None;
+            self.last = None;
+        }
+        opened.map(|bytes| Some((index, bytes)))
+    }
+
+    async fn open(&mut self, index: usize, piece: Piece) -> Result<Zeroizing<Vec<u8>>, DsuError> {
         let brick = match piece.source() {
-            PieceSource::Inline(data) => return Ok(Some((index, data.clone()))),
+            PieceSource::Inline(data) => return Ok(data.clone()),
             PieceSource::Brick { brick, .. } => brick.clone(),
         };
         let bytes = self.fetch(index, &brick).await?;
         let opened = tokio::task::spawn_blocking(move || piece.open(&bytes)).await;
-        let opened = opened.map_err(DsuError::Task)?.map_err(|source| {
+        opened.map_err(DsuError::Task)?.map_err(|source| {
             let (path, version) = self.name(index);
+            let (hash, source) = (brick.hash, Box::new(source));
             DsuError::Brick {
                 path,
                 version,
-                hash: brick.hash,
-                source: Box::new(source),
+                hash,
+                source,
             }
-        })?;
-        Ok(Some((index, opened)))
+        })
     }
 
     /// All of it in memory: for small files.
@@ -118,13 +133,13 @@ impl FileReader {
             }
         };
         match answer {
-            Some((_, Ok(bytes))) => {
+            Some((hash, Ok(bytes))) if hash == brick.hash => {
                 self.last = Some((brick.clone(), bytes.clone()));
                 Ok(bytes)
             }
             Some((_, Err(error))) => Err(failed(self, error)),
-            // The stream answers every hash once; this asks again rather than trust that.
-            None => {
+            // The stream answers every hash once, in order; this asks again rather than trust that.
+            Some((_, Ok(_))) | None => {
                 let fetched = self.client.bricks().fetch(&brick.domain, &brick.hash).await;
                 fetched.map_err(|error| failed(self, error))
             }
@@ -134,7 +149,7 @@ impl FileReader {
     /// Asks for `first` and for every brick after it as long as they are in the same domain.
     fn ask(&self, first: &BrickRef) -> BoxStream<'static, (BrickHash, Result<Bytes, ClientError>)> {
         let mut hashes = vec![first.hash];
-        for (_, piece) in &self.pieces {
+        for (_, piece) in self.pieces.iter().skip(1) {
             match piece.source() {
                 PieceSource::Inline(_) => {}
                 PieceSource::Brick { brick, .. } if brick.domain != first.domain => break,

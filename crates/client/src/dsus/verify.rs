@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use dsu::{BrickMap, DsuPath, History, Piece, PieceSource};
+use dsu::{BrickMap, DsuPath, History, Piece, PieceSource, diff_strategy};
 use futures_util::StreamExt;
 use keyssi::{AnchorId, AnchorValueKind, BrickHash, Domain, KeySsi};
 
 use super::DsuError;
 use super::history::history;
-use super::snapshot::{check_readable, fetch_one_map};
+use super::snapshot::{check_readable, fetch_map, fetch_one_map};
 use crate::Client;
 
 /// What a verification saw.
@@ -102,7 +102,23 @@ impl Walk<'_> {
         match fetch_one_map(self.client, ssi, history, version).await {
             Ok(map) => {
                 self.verified.versions += 1;
-                self.bricks(&map, version).await
+                if !diff_strategy::is_diff(&map) {
+                    return self.bricks(&map, version).await;
+                }
+                // The files of such a version stand in the changes up to it.
+                match fetch_map(self.client, ssi, history, version).await {
+                    Ok(map) => self.bricks(&map, version).await,
+                    Err(error) => {
+                        let version = Some(version);
+                        self.verified.faults.push(Fault {
+                            version,
+                            path: None,
+                            brick,
+                            error,
+                        });
+                        Ok(())
+                    }
+                }
             }
             // A transfer of ownership is a version without content.
             Err(DsuError::NoMap(_)) if is_transfer(history, version) => {
@@ -173,8 +189,13 @@ impl Walk<'_> {
             .collect();
         let mut bricks = self.client.bricks().fetch_many(domain, hashes).boxed();
         for (path, piece) in pieces {
-            let Some((hash, fetched)) = bricks.next().await else {
-                break;
+            let Some(hash) = piece.brick().map(|brick| brick.hash) else {
+                continue;
+            };
+            let fetched = match bricks.next().await {
+                Some((answered, fetched)) if answered == hash => fetched,
+                // The stream answers every hash, in order; this asks again rather than trust that.
+                _ => self.client.bricks().fetch(domain, &hash).await,
             };
             let path = path.clone();
             let error = match fetched {

@@ -6,6 +6,7 @@
     reason = "tests"
 )]
 
+mod hazards;
 mod reading;
 mod world;
 mod writing;

@@ -118,7 +118,11 @@ async fn a_verification_counts_and_a_comparison_names() {
         .made(
             &client,
             &other,
-            &[("/same", b"same"), ("/new/manifest", b"x"), ("/changed", b"2")],
+            &[
+                ("/same", b"same"),
+                ("/new/manifest", b"x"),
+                ("/changed", b"2"),
+            ],
         )
         .await;
     let (left, right) = (latest(&client, &one).await, latest(&client, &other).await);

@@ -57,6 +57,19 @@ impl Mounts {
                 }
             }
         }
+        // One mount inside another would be hidden by it, or hide it.
+        for point in &result.new_ours {
+            let is_near = |other: &&DsuPath| {
+                *other != point && (other.starts_with(point) || point.starts_with(other))
+            };
+            if result.new_theirs.iter().any(|other| is_near(&other)) {
+                result.conflicts.push(PathConflict {
+                    path: point.clone(),
+                    ours: Change::Mounted,
+                    theirs: Change::Mounted,
+                });
+            }
+        }
         merged.set(MOUNTS, mounts);
         result.text = merged.print();
         Some(result)

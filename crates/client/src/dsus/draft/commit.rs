@@ -2,16 +2,17 @@
 
 use bytes::Bytes;
 use dsu::{DsuPath, Moment, SeenHead, merge};
-use futures_util::future::BoxFuture;
 use getrandom::SysRng;
 use keyssi::{AnchorId, AnchorKind, AnchorSigner, AnchorValue, BrickHash, Timestamp};
 use rand_core::UnwrapErr;
 
 use super::Draft;
+use super::changes::Changes;
 use crate::dsus::DsuError;
 use crate::dsus::history::history;
-use crate::dsus::snapshot::fetch_map;
-use crate::{AnchorRefusal, ClientError, Event};
+use crate::dsus::snapshot::{fetch_map, read_manifest};
+use crate::events::with_causes;
+use crate::{AnchorRefusal, Client, ClientError, Event};
 
 /// How often a commit is made again on top of other writers' versions. Each time somebody else got
 /// further, so this ends a commit only among dozens of writers that never pause.
@@ -34,78 +35,98 @@ pub struct Committed {
 
 impl Draft {
     /// Anchors the changes: those of mounted DSUs first (the last opened first), each as a version
-    /// of its own, then this one's. A DSU without changes gets no version.
+    /// of its own, then this one's; who receives a file comes before who gives it away. A DSU
+    /// without changes gets no version. Nothing is anchored before every brick is stored.
     ///
     /// When another writer was faster, the two versions are merged path by path and the result is
     /// anchored on top of theirs.
     ///
     /// # Errors
     /// [`DsuError::Conflict`] names the paths that both changed; nothing of this DSU is anchored
-    /// then, what was anchored in mounted DSUs before stays. Else the node or the key is at fault.
+    /// then. [`DsuError::PartlyCommitted`] says what was anchored in other DSUs before. Else the
+    /// node or the key is at fault.
     ///
     /// # Cancellation
-    /// Dropped in the middle, the version may be anchored or not; never half of it.
+    /// Dropped in the middle, a version may be anchored or not; never half of it.
     pub async fn commit(mut self, now: Moment) -> Result<Vec<Committed>, DsuError> {
+        self.uploads.finish().await?;
+        let client = self.client.clone();
         let mut committed = Vec::new();
-        self.commit_tree(&DsuPath::root(), now, &mut committed)
-            .await?;
+        for at in self.order() {
+            let changes = self.changes_mut(at);
+            match changes.commit(&client, now).await {
+                Ok(done) => committed.extend(done),
+                Err(error) => {
+                    let error = if changes.point.is_root() {
+                        error
+                    } else {
+                        error.mounted(&changes.point)
+                    };
+                    return Err(if committed.is_empty() {
+                        error
+                    } else {
+                        let source = Box::new(error);
+                        DsuError::PartlyCommitted { committed, source }
+                    });
+                }
+            }
+        }
         Ok(committed)
     }
 
-    fn commit_tree<'a>(
-        &'a mut self,
-        point: &'a DsuPath,
-        now: Moment,
-        committed: &'a mut Vec<Committed>,
-    ) -> BoxFuture<'a, Result<(), DsuError>> {
-        Box::pin(async move {
-            for (inner, draft) in self.mounted.iter_mut().rev() {
-                let place = inner.under(point);
-                let done = draft.commit_tree(&place, now, committed).await;
-                done.map_err(|error| error.mounted(inner))?;
-            }
-            committed.extend(self.commit_own(point, now).await?);
-            Ok(())
-        })
+    /// In which order the DSUs are anchored.
+    fn order(&self) -> Vec<usize> {
+        let mut left: Vec<usize> = (0..self.dsus.len()).rev().collect();
+        let mut order = Vec::with_capacity(left.len());
+        while !left.is_empty() {
+            let waits = |giver: &usize| {
+                let mut moves = self.moves.iter();
+                moves.any(|(from, to)| from == giver && left.contains(to))
+            };
+            // Two that give to each other cannot both come last.
+            let next = left.iter().position(|at| !waits(at)).unwrap_or(0);
+            order.push(left.remove(next));
+        }
+        order
     }
+}
 
-    async fn commit_own(
+impl Changes {
+    async fn commit(
         &mut self,
-        point: &DsuPath,
+        client: &Client,
         now: Moment,
     ) -> Result<Option<Committed>, DsuError> {
-        // Bricks first: an anchored version whose bricks are missing would be damage.
-        self.uploads.finish().await?;
         for attempt in 1..=ATTEMPTS_MAX {
             if !self.is_changed {
                 return Ok(None);
             }
-            let refusal = match self.anchor(point, now).await? {
+            let refusal = match self.anchor(client, now).await? {
                 Ok(committed) => return Ok(Some(committed)),
                 Err(refusal) => refusal,
             };
-            self.client.transport().pause_among_writers(attempt).await;
-            self.rebase(refusal, now).await?;
+            client.transport().pause_among_writers(attempt).await;
+            self.rebase(client, refusal, now).await?;
         }
         Err(DsuError::Contended(ATTEMPTS_MAX))
     }
 
     /// One attempt. The inner error is a refusal that a newer version explains.
     async fn anchor(
-        &mut self,
-        point: &DsuPath,
+        &self,
+        client: &Client,
         now: Moment,
     ) -> Result<Result<Committed, ClientError>, DsuError> {
         let mut map = self.map.clone();
         map.finish(self.history.latest(), now);
-        let sealed = self.sealer.seal_map(&map, &mut UnwrapErr(SysRng))?;
+        let sealed = self.sealer()?.seal_map(&map, &mut UnwrapErr(SysRng))?;
         let bytes = Bytes::from(sealed.bytes);
-        self.client
+        client
             .bricks()
             .put(&sealed.domain, &sealed.hash, bytes)
             .await?;
         let value = self.value(&sealed.hash, now)?;
-        let anchors = self.client.anchors();
+        let anchors = client.anchors();
         let written = if self.history.is_empty() {
             anchors.create(&self.id, &value).await
         } else {
@@ -115,24 +136,15 @@ impl Draft {
         match written {
             Ok(()) => {}
             Err(refusal) if is_refusal(&refusal) => {
-                if !self.is_anchored(version, &value, &refusal).await? {
+                if !self.is_anchored(client, version, &value, &refusal).await? {
                     return refused(refusal);
                 }
             }
             Err(error) => return Err(error.into()),
         }
-        if let Some(heads) = self.client.heads() {
-            let last_value = value.as_str().to_owned();
-            heads.remember(
-                &self.id,
-                &SeenHead {
-                    versions: version + 1,
-                    last_value,
-                },
-            )?;
-        }
+        self.remember(client, version, &value);
         Ok(Ok(Committed {
-            point: point.clone(),
+            point: self.point.clone(),
             id: self.id.clone(),
             version,
             brick_map: sealed.hash,
@@ -144,11 +156,12 @@ impl Draft {
     /// ago, so nobody but the node that refused it can have put it there.
     async fn is_anchored(
         &self,
+        client: &Client,
         version: usize,
         value: &AnchorValue,
         refusal: &ClientError,
     ) -> Result<bool, DsuError> {
-        let shown = match history(&self.client, &self.id).await {
+        let shown = match history(client, &self.id).await {
             Ok(shown) => shown,
             // The refusal tells more.
             Err(DsuError::Node(_)) => return Ok(false),
@@ -156,13 +169,28 @@ impl Draft {
         };
         let is_there = shown.version(version).map(AnchorValue::as_str) == Some(value.as_str());
         if is_there {
-            let node = self.client.node().url();
-            self.client.emit(&Event::BadNode {
+            let node = client.node().url();
+            client.emit(&Event::BadNode {
                 url: refusal.url().cloned().unwrap_or_else(|| node.into()),
                 what: format!("it refused version {version} and stored it: {refusal}"),
             });
         }
         Ok(is_there)
+    }
+
+    /// The version is anchored whatever comes of this, so a memory that fails is only told of.
+    fn remember(&self, client: &Client, version: usize, value: &AnchorValue) {
+        let Some(heads) = client.heads() else {
+            return;
+        };
+        let head = SeenHead {
+            versions: version + 1,
+            last_value: value.as_str().to_owned(),
+        };
+        if let Err(error) = heads.remember(&self.id, &head) {
+            let what = with_causes(&error);
+            client.emit(&Event::HeadNotRemembered { what });
+        }
     }
 
     fn value(&self, brick_map: &BrickHash, now: Moment) -> Result<AnchorValue, DsuError> {
@@ -181,8 +209,13 @@ impl Draft {
     }
 
     /// Merges the changes into the version that another writer anchored meanwhile.
-    async fn rebase(&mut self, refusal: ClientError, now: Moment) -> Result<(), DsuError> {
-        let newer = history(&self.client, &self.id).await?;
+    async fn rebase(
+        &mut self,
+        client: &Client,
+        refusal: ClientError,
+        now: Moment,
+    ) -> Result<(), DsuError> {
+        let newer = history(client, &self.id).await?;
         newer
             .extends(&self.history.seen_head())
             .map_err(|rollback| DsuError::RolledBack(Box::new(rollback)))?;
@@ -190,13 +223,18 @@ impl Draft {
             // The node refuses and shows nothing that explains it.
             return Err(refusal.into());
         }
-        let theirs = fetch_map(&self.client, &self.ssi, &newer, newer.len() - 1).await?;
+        self.history = newer;
+        // Not ours any more?
+        self.sealer()?;
+        let newest = self.history.latest_brick_map();
+        let (version, _) = newest.ok_or(DsuError::NoMap(self.history.len() - 1))?;
+        let theirs = fetch_map(client, &self.ssi, &self.history, version).await?;
         let merged = merge(&self.base, &self.map, &theirs, now)?;
         self.is_changed = merged != theirs;
+        self.manifest = read_manifest(client, &merged, version).await?;
         self.base = theirs;
         self.map = merged;
-        self.history = newer;
-        self.reload_manifest().await
+        Ok(())
     }
 }
 

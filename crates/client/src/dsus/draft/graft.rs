@@ -15,8 +15,14 @@ pub(super) fn graft(
     match source.lookup(from).ok_or_else(not_there)? {
         Node::File(file) => graft_file(target, to, file, now)?,
         Node::Folder(_) => {
-            if !to.is_root() {
-                target.create_folder(to, now)?;
+            match target.lookup(to) {
+                Some(Node::Folder(_)) => {
+                    let listed = target.list(to, Depth::Here).unwrap_or_default();
+                    if !listed.is_empty() {
+                        return Err(DsuError::NotEmpty(to.clone()));
+                    }
+                }
+                _ => target.create_folder(to, now)?,
             }
             for listed in source
                 .list(from, Depth::Recursive)

@@ -1,19 +1,23 @@
 //! Mounts seen from a draft: making them, taking them away, writing through them.
 
-use dsu::{Depth, DsuPath, EmbeddedContent, ManifestError, Moment, Node, NodeKind, Resolution};
-use futures_util::future::BoxFuture;
-use keyssi::KeySsi;
+use dsu::{Depth, DsuPath, Moment, Node, NodeKind, Resolution};
+use keyssi::{AnchorId, KeySsi};
 
 use super::Draft;
+use super::changes::Changes;
 use crate::dsus::DsuError;
-use crate::dsus::snapshot::{At, Snapshot, check_readable, manifest_path, read_manifest};
+use crate::dsus::snapshot::{At, MOUNT_DEPTH_MAX, Snapshot, check_readable};
+
+/// What a path leads to: the DSUs on the way, as places in the draft, the last of which holds the
+/// path; and the path inside that one.
+type Way = (Vec<usize>, DsuPath);
 
 impl Draft {
     /// Mounts a DSU. Who can read this DSU can then do with the mounted one what `ssi` allows.
     ///
     /// # Errors
     /// [`DsuError::MountedAlready`], [`DsuError::MountedBelow`], [`DsuError::NotEmpty`],
-    /// [`DsuError::IsFile`].
+    /// [`DsuError::IsFile`], [`DsuError::MountCircle`].
     ///
     /// **Source:** DSU specification §8, §14-14.
     pub async fn mount(
@@ -23,132 +27,111 @@ impl Draft {
         now: Moment,
     ) -> Result<(), DsuError> {
         check_readable(ssi)?;
-        let (draft, inner) = self.at(path).await?;
-        if inner.is_root() {
+        let id = AnchorId::of(ssi).map_err(DsuError::Key)?;
+        let (way, inner) = self.way(path).await?;
+        if way.len() > 1 && inner.is_root() {
             return Err(DsuError::MountedAlready(path.clone()));
         }
-        draft.own_place(path, &inner)?;
-        match draft.map.lookup(&inner) {
+        if way.iter().any(|at| self.changes(*at).id == id) {
+            return Err(DsuError::MountCircle(path.clone()));
+        }
+        let changes = self.changes_mut(way.last().copied().unwrap_or(0));
+        changes.check_change(path, &inner)?;
+        changes.check_way(&inner)?;
+        match changes.map.lookup(&inner) {
             Some(Node::File(_)) => return Err(DsuError::IsFile(path.clone())),
             Some(Node::Folder(_)) => {
-                let listed = draft.map.list(&inner, Depth::Recursive).unwrap_or_default();
+                let listed = changes
+                    .map
+                    .list(&inner, Depth::Recursive)
+                    .unwrap_or_default();
                 if listed.iter().any(|line| line.kind() == NodeKind::File) {
                     return Err(DsuError::NotEmpty(path.clone()));
                 }
             }
             None => {}
         }
-        draft
-            .manifest
-            .mount(&inner, ssi)
-            .map_err(|source| draft.manifest_error(source))?;
-        draft.write_manifest(now)
+        let mounted = changes.manifest.mount(&inner, ssi);
+        mounted.map_err(|source| changes.manifest_error(source))?;
+        changes.write_manifest(now)
     }
 
-    /// Takes a mount away. The DSU that was mounted stays as it is.
+    /// Takes a mount away. The DSU that was mounted stays as it is; what was written through the
+    /// mount before is anchored with the draft.
     ///
     /// # Errors
     /// [`DsuError::NotMounted`] if nothing is mounted there.
     pub async fn unmount(&mut self, path: &DsuPath, now: Moment) -> Result<(), DsuError> {
-        let holder = self.holder(path).await?;
-        let Some((draft, inner)) = holder else {
-            return Err(DsuError::NotMounted(path.clone()));
-        };
-        draft
-            .manifest
-            .unmount(&inner)
-            .map_err(|source| draft.manifest_error(source))?;
-        draft.mounted.retain(|(point, _)| *point != inner);
-        draft.write_manifest(now)
+        let (at, inner) = self.holder(path).await?;
+        let changes = self.changes_mut(at);
+        changes.sealer()?;
+        let unmounted = changes.manifest.unmount(&inner);
+        unmounted.map_err(|source| changes.manifest_error(source))?;
+        changes.write_manifest(now)
     }
 
-    /// The draft that holds a path, and the path inside it. Opens mounted DSUs on the way.
-    pub(super) fn at<'a>(
-        &'a mut self,
-        path: &DsuPath,
-    ) -> BoxFuture<'a, Result<(&'a mut Draft, DsuPath), DsuError>> {
-        let path = path.clone();
-        Box::pin(async move {
-            match self.resolve(&path)? {
-                Resolution::Own(path) => Ok((self, path)),
+    /// The DSU that holds a path, as its place in the draft, and the path inside it.
+    pub(super) async fn locate(&mut self, path: &DsuPath) -> Result<(usize, DsuPath), DsuError> {
+        let (way, inner) = self.way(path).await?;
+        Ok((way.last().copied().unwrap_or(0), inner))
+    }
+
+    async fn way(&mut self, path: &DsuPath) -> Result<Way, DsuError> {
+        let mut way = vec![0];
+        let (mut at, mut path, mut whole) = (0, path.clone(), DsuPath::root());
+        while way.len() <= MOUNT_DEPTH_MAX {
+            match self.resolve(at, &path)? {
+                Resolution::Own(inner) => return Ok((way, inner)),
                 Resolution::Mounted { point, ssi, rest } => {
-                    let inner = self.open_mounted(&point, &ssi).await?;
-                    inner.at(&rest).await.map_err(|error| error.mounted(&point))
+                    whole = point.under(&whole);
+                    at = self.open(&whole, &ssi).await?;
+                    way.push(at);
+                    path = rest;
                 }
             }
-        })
+        }
+        Err(DsuError::MountedTooDeep(MOUNT_DEPTH_MAX))
     }
 
-    /// The draft in whose manifest `path` is a mount point.
-    fn holder<'a>(
-        &'a mut self,
-        path: &DsuPath,
-    ) -> BoxFuture<'a, Result<Option<(&'a mut Draft, DsuPath)>, DsuError>> {
-        let path = path.clone();
-        Box::pin(async move {
-            match self.resolve(&path)? {
-                Resolution::Own(_) => Ok(None),
-                Resolution::Mounted { point, rest, .. } if rest.is_root() => {
-                    Ok(Some((self, point)))
-                }
+    /// The DSU in whose manifest a path is a mount point, and that point. The manifest is asked
+    /// before it is followed: other software can mount a DSU inside what another mount hides.
+    async fn holder(&mut self, path: &DsuPath) -> Result<(usize, DsuPath), DsuError> {
+        let (mut at, mut inner, mut whole) = (0, path.clone(), DsuPath::root());
+        for _ in 0..=MOUNT_DEPTH_MAX {
+            let mounts = self.changes(at).manifest.mounts();
+            if mounts.iter().any(|mount| *mount.point() == inner) {
+                return Ok((at, inner));
+            }
+            match self.resolve(at, &inner)? {
+                Resolution::Own(_) => return Err(DsuError::NotMounted(path.clone())),
                 Resolution::Mounted { point, ssi, rest } => {
-                    let inner = self.open_mounted(&point, &ssi).await?;
-                    inner
-                        .holder(&rest)
-                        .await
-                        .map_err(|error| error.mounted(&point))
+                    whole = point.under(&whole);
+                    at = self.open(&whole, &ssi).await?;
+                    inner = rest;
                 }
             }
-        })
-    }
-
-    async fn open_mounted(
-        &mut self,
-        point: &DsuPath,
-        ssi: &KeySsi,
-    ) -> Result<&mut Draft, DsuError> {
-        let known = self
-            .mounted
-            .iter()
-            .position(|(mounted, _)| mounted == point);
-        let index = if let Some(index) = known {
-            index
-        } else {
-            let opened = Snapshot::open(&self.client, ssi, At::Latest).await;
-            let draft = opened.and_then(|snapshot| Draft::edit(&snapshot));
-            let draft = draft.map_err(|error| error.mounted(point))?;
-            self.mounted
-                .push((point.clone(), draft.with_chunk_bytes(self.chunk_bytes)));
-            self.mounted.len() - 1
-        };
-        match self.mounted.get_mut(index) {
-            Some((_, draft)) => Ok(draft),
-            None => Err(DsuError::NotMounted(point.clone())),
         }
+        Err(DsuError::MountedTooDeep(MOUNT_DEPTH_MAX))
     }
 
-    fn resolve(&self, path: &DsuPath) -> Result<Resolution, DsuError> {
-        let resolved = self.manifest.resolve(path);
-        resolved.map_err(|source| self.manifest_error(source))
+    fn resolve(&self, at: usize, path: &DsuPath) -> Result<Resolution, DsuError> {
+        let changes = self.changes(at);
+        changes
+            .resolve(path)
+            .map_err(|error| error.mounted(&changes.point))
     }
 
-    fn manifest_error(&self, source: ManifestError) -> DsuError {
-        DsuError::Manifest {
-            version: self.history.len().saturating_sub(1),
-            source: Box::new(source),
+    /// The place of the DSU that is mounted at `point`.
+    async fn open(&mut self, point: &DsuPath, ssi: &KeySsi) -> Result<usize, DsuError> {
+        let id = AnchorId::of(ssi).map_err(|error| DsuError::Key(error).mounted(point))?;
+        if let Some(at) = self.dsus.iter().position(|changes| changes.id == id) {
+            self.changes_mut(at).take_key(ssi)?;
+            return Ok(at);
         }
-    }
-
-    fn write_manifest(&mut self, now: Moment) -> Result<(), DsuError> {
-        let text = EmbeddedContent::Text(self.manifest.to_json());
-        self.map.embed(&manifest_path(), &text, now)?;
-        self.is_changed = true;
-        Ok(())
-    }
-
-    pub(super) async fn reload_manifest(&mut self) -> Result<(), DsuError> {
-        let version = self.history.len().saturating_sub(1);
-        self.manifest = read_manifest(&self.client, &self.map, version).await?;
-        Ok(())
+        let opened = Snapshot::open(&self.client, ssi, At::Latest).await;
+        let changes = opened.and_then(|snapshot| Changes::of(&snapshot, point.clone()));
+        self.dsus
+            .push(changes.map_err(|error| error.mounted(point))?);
+        Ok(self.dsus.len() - 1)
     }
 }

@@ -1,7 +1,7 @@
 //! Histories, brick maps and manifests, fetched and checked.
 
 use dsu::{BrickMap, DsuPath, History, MANIFEST_PATH, Manifest, diff_strategy, open_map};
-use keyssi::{AnchorId, KeySsi, SsiKind};
+use keyssi::{AnchorId, AnchorKind, KeySsi, SsiKind, Timestamp};
 
 use super::At;
 use crate::Client;
@@ -27,6 +27,7 @@ pub(crate) fn check_readable(ssi: &KeySsi) -> Result<(), DsuError> {
     }
 }
 
+/// The version that is meant.
 pub(super) fn chosen(id: &AnchorId, history: &History, at: At) -> Result<usize, DsuError> {
     let count = history.len();
     // The newest value may hand the anchor over and have no brick map.
@@ -38,16 +39,33 @@ pub(super) fn chosen(id: &AnchorId, history: &History, at: At) -> Result<usize, 
         At::Version(asked) if asked < count => Ok(asked),
         At::Version(asked) => Err(DsuError::NoSuchVersion { asked, count }),
         // A constant DSU has one version, and that without a time.
-        At::Time(_) if history.time(newest).is_none() => Ok(newest),
+        At::Time(_) if id.kind() == AnchorKind::Constant => Ok(newest),
         At::Time(time) => history
             .at_time(time)
+            .and_then(|version| history.with_map(version))
             .ok_or_else(|| DsuError::NothingAtTime(time.http_date())),
     }
 }
 
+/// The version of a mounted DSU that an older version of the outer one shows: that of the same
+/// time, or its first one if the clocks say that it came later.
+pub(super) fn as_of(
+    id: &AnchorId,
+    history: &History,
+    limit: &Timestamp,
+) -> Result<usize, DsuError> {
+    let past = history
+        .at(limit)
+        .filter(|_| id.kind() == AnchorKind::Signed);
+    let first = || (0..history.len()).find(|version| history.brick_map(*version).is_some());
+    past.and_then(|version| history.with_map(version))
+        .or_else(first)
+        .ok_or_else(|| DsuError::NotAnchored(Box::new(id.clone())))
+}
+
 /// Fetches and opens the brick map of a version; one that holds only the changes of its session is
 /// replayed over those before it (§6).
-pub(in crate::dsus) async fn fetch_map(
+pub(crate) async fn fetch_map(
     client: &Client,
     ssi: &KeySsi,
     history: &History,

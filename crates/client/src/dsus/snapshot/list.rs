@@ -1,6 +1,6 @@
 //! What stands where in a snapshot, mounted DSUs included.
 
-use dsu::{Depth, DsuPath, Manifest, Metadata, Moment, Node, NodeKind};
+use dsu::{Depth, DsuPath, Manifest, Metadata, Moment, Node, NodeKind, Resolution};
 
 use super::{Found, Snapshot};
 use crate::dsus::DsuError;
@@ -51,21 +51,36 @@ impl Snapshot {
             let Some(below) = mount.point().strip(&found.path) else {
                 continue;
             };
+            // Other software mounts inside what another mount hides: no path leads there.
+            if !found.snapshot.leads_to(mount.point(), mount.point()) {
+                continue;
+            }
             let point = below.under(path);
             add_way(&mut lines, path, &point, depth);
             if depth == Depth::Recursive {
                 let inner = found.snapshot.mount(&mount).await;
                 let inner = inner.map_err(|error| error.mounted(&point))?;
+                if found.snapshot.0.way.contains(inner.id()) {
+                    continue;
+                }
                 let listed = Box::pin(inner.list(&DsuPath::root(), depth)).await;
-                let listed = listed.map_err(|error| error.mounted(&point))?;
-                lines.extend(listed.into_iter().map(|line| Listing {
-                    path: line.path.under(&point),
-                    ..line
-                }));
+                for line in listed.map_err(|error| error.mounted(&point))? {
+                    let inside = line.path.under(mount.point());
+                    if found.snapshot.leads_to(&inside, mount.point()) {
+                        let path = line.path.under(&point);
+                        lines.push(Listing { path, ..line });
+                    }
+                }
             }
         }
         lines.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(lines)
+    }
+
+    /// True if the path is one of the DSU mounted at `point`.
+    fn leads_to(&self, path: &DsuPath, point: &DsuPath) -> bool {
+        let resolved = self.0.manifest.resolve(path);
+        matches!(resolved, Ok(Resolution::Mounted { point: found, .. }) if found == *point)
     }
 
     /// True if a mount point lies below the path.

@@ -10,16 +10,16 @@ use dsu::{
     BrickMap, Content, DamagedVersion, DsuPath, History, Manifest, ManifestError, Moment, Mount,
     Node, Recovery, Resolution,
 };
-use keyssi::{AnchorId, KeySsi};
+use keyssi::{AnchorId, AnchorValue, KeySsi, Timestamp};
 use tokio::sync::Mutex;
 
-use self::fetch::{chosen, opened};
+use self::fetch::{as_of, chosen, opened};
 use super::DsuError;
 use super::read::FileReader;
 use crate::{Client, ClientError};
 
-pub(super) use self::fetch::{fetch_map, fetch_one_map};
-pub(crate) use self::fetch::{check_readable, manifest_path, read_manifest};
+pub(crate) use self::fetch::{check_readable, fetch_map, manifest_path, read_manifest};
+pub(super) use self::fetch::fetch_one_map;
 pub use self::list::Listing;
 
 /// How deep mounts may lead into one another; a circle of mounts ends here.
@@ -50,11 +50,28 @@ struct Inner {
     id: AnchorId,
     history: History,
     version: usize,
-    at: At,
+    /// Whether changes may be made on it.
+    is_newest: bool,
+    shown: Shown,
     map: BrickMap,
     manifest: Manifest,
-    depth: usize,
+    /// The anchors from the outermost DSU to this one.
+    way: Vec<AnchorId>,
     mounted: Mutex<HashMap<DsuPath, Snapshot>>,
+}
+
+/// Which versions of mounted DSUs are shown.
+#[derive(Clone)]
+enum Shown {
+    Newest,
+    AsOf(Timestamp),
+}
+
+/// Which version a snapshot is of, and how it stands to the others.
+struct Part {
+    version: usize,
+    is_newest: bool,
+    shown: Shown,
 }
 
 /// Where a path leads to.
@@ -74,7 +91,24 @@ impl Snapshot {
     /// # Errors
     /// [`DsuError`] says what is wrong with the key, the history, the map or the node.
     pub async fn open(client: &Client, ssi: &KeySsi, at: At) -> Result<Self, DsuError> {
-        Self::open_at_depth(client, ssi, at, 0).await
+        let (id, history) = opened(client, ssi).await?;
+        let version = chosen(&id, &history, at)?;
+        let is_newest = is_newest(&history, version);
+        let shown = match at {
+            At::Latest => Shown::Newest,
+            At::Version(_) if is_newest => Shown::Newest,
+            At::Version(_) => {
+                let time = history.version(version).and_then(AnchorValue::timestamp);
+                time.cloned().map_or(Shown::Newest, Shown::AsOf)
+            }
+            At::Time(time) => Shown::AsOf(Timestamp::from_millis(time.millis())),
+        };
+        let part = Part {
+            version,
+            is_newest,
+            shown,
+        };
+        Self::of(client, ssi, vec![id], history, part).await
     }
 
     /// Opens the newest version whose brick map can be read, and says which newer ones cannot.
@@ -103,7 +137,13 @@ impl Snapshot {
             };
             if let Some((version, _)) = recovery.offer(bytes.as_deref()) {
                 let damaged = recovery.damaged().to_vec();
-                let opened = Self::of(client, ssi, id, history.clone(), version, At::Latest, 0);
+                let (is_newest, shown) = (true, Shown::Newest);
+                let part = Part {
+                    version,
+                    is_newest,
+                    shown,
+                };
+                let opened = Self::of(client, ssi, vec![id], history.clone(), part);
                 return Ok((opened.await?, damaged));
             }
         }
@@ -113,32 +153,21 @@ impl Snapshot {
         })
     }
 
-    async fn open_at_depth(
-        client: &Client,
-        ssi: &KeySsi,
-        at: At,
-        depth: usize,
-    ) -> Result<Self, DsuError> {
-        let (id, history) = opened(client, ssi).await?;
-        let version = chosen(&id, &history, at)?;
-        let at = match at {
-            At::Version(_) if is_newest(&history, version) => At::Latest,
-            At::Version(_) => history.time(version).map_or(At::Latest, At::Time),
-            At::Latest | At::Time(_) => at,
-        };
-        Self::of(client, ssi, id, history, version, at, depth).await
-    }
-
-    /// `at`: which versions of mounted DSUs are shown.
+    /// `way`: the anchors from the outermost DSU to this one.
     async fn of(
         client: &Client,
         ssi: &KeySsi,
-        id: AnchorId,
+        way: Vec<AnchorId>,
         history: History,
-        version: usize,
-        at: At,
-        depth: usize,
+        part: Part,
     ) -> Result<Self, DsuError> {
+        let Part {
+            version,
+            is_newest,
+            shown,
+        } = part;
+        let id = way.last().cloned();
+        let id = id.ok_or(DsuError::NoMap(version))?;
         let map = fetch_map(client, ssi, &history, version).await?;
         let manifest = read_manifest(client, &map, version).await?;
         Ok(Self(Arc::new(Inner {
@@ -147,10 +176,11 @@ impl Snapshot {
             id,
             history,
             version,
-            at,
+            is_newest,
+            shown,
             map,
             manifest,
-            depth,
+            way,
             mounted: Mutex::default(),
         })))
     }
@@ -159,7 +189,7 @@ impl Snapshot {
     /// recovered.
     #[must_use]
     pub fn is_newest(&self) -> bool {
-        self.0.at == At::Latest || is_newest(&self.0.history, self.0.version)
+        self.0.is_newest
     }
 
     /// The identifier that opened it.
@@ -252,15 +282,28 @@ impl Snapshot {
 
     /// The DSU mounted at `point`, which the manifest names.
     async fn mounted(&self, point: &DsuPath, ssi: &KeySsi) -> Result<Self, DsuError> {
-        let depth = self.0.depth + 1;
-        if depth > MOUNT_DEPTH_MAX {
+        if self.0.way.len() > MOUNT_DEPTH_MAX {
             return Err(DsuError::MountedTooDeep(MOUNT_DEPTH_MAX));
         }
         let mut mounted = self.0.mounted.lock().await;
         if let Some(snapshot) = mounted.get(point) {
             return Ok(snapshot.clone());
         }
-        let snapshot = Self::open_at_depth(&self.0.client, ssi, self.0.at, depth).await?;
+        let client = &self.0.client;
+        let (id, history) = opened(client, ssi).await?;
+        let version = match &self.0.shown {
+            Shown::Newest => chosen(&id, &history, At::Latest)?,
+            Shown::AsOf(limit) => as_of(&id, &history, limit)?,
+        };
+        let is_newest = is_newest(&history, version);
+        let shown = self.0.shown.clone();
+        let part = Part {
+            version,
+            is_newest,
+            shown,
+        };
+        let way = self.0.way.iter().cloned().chain([id]).collect();
+        let snapshot = Self::of(client, ssi, way, history, part).await?;
         mounted.insert(point.clone(), snapshot.clone());
         Ok(snapshot)
     }
