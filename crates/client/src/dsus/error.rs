@@ -6,9 +6,7 @@ use dsu::{
     OpenMapError, Rollback, SealError, SealerError, VersionlessParseError,
 };
 use keyssi::envelope::EnvelopeError;
-use keyssi::{
-    AnchorId, AnchorValueError, BrickHash, SignError, SsiError, SsiKind, UseError,
-};
+use keyssi::{AnchorId, AnchorValueError, BrickHash, SignError, SsiError, SsiKind, UseError};
 
 use super::Committed;
 use crate::{ClientError, HeadError};

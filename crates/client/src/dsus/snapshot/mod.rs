@@ -18,8 +18,8 @@ use super::DsuError;
 use super::read::FileReader;
 use crate::{Client, ClientError};
 
-pub(crate) use self::fetch::{check_readable, fetch_map, manifest_path, read_manifest};
 pub(super) use self::fetch::fetch_one_map;
+pub(crate) use self::fetch::{check_readable, fetch_map, manifest_path, read_manifest};
 pub use self::list::Listing;
 
 /// How deep mounts may lead into one another; a circle of mounts ends here.
