@@ -4,6 +4,8 @@ IN_ENV := .ci/in-env
 # Where `make run` keeps its data and listens.
 DATA ?= kiln-data
 LISTEN ?= 127.0.0.1:8080
+# Where `make install` puts the command.
+PREFIX ?= $(HOME)/.local
 # Rounds of the long forms.
 KILL_ROUNDS ?= 500
 ONE_WINNER_ROUNDS ?= 2000
@@ -11,7 +13,7 @@ FLIPS ?= 1000
 # Size of the file whose upload and download is measured.
 MEMORY_BYTES ?= 1073741824
 
-.PHONY: help run test verify check interop
+.PHONY: help run install test verify check interop
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -19,6 +21,9 @@ help: ## Show this list
 run: ## Build and start a node on loopback, data in ./kiln-data
 	$(IN_ENV) cargo build --locked -p kiln
 	$(IN_ENV) cargo run --locked --quiet -p kiln -- serve --data $(DATA) --listen $(LISTEN)
+
+install: ## Put the kiln command into $(PREFIX)/bin
+	$(IN_ENV) cargo install --locked --debug --path crates/kiln --root $(PREFIX) --no-track --force
 
 test: ## Run every test (less than 12 minutes once built)
 	$(IN_ENV) cargo test --locked --workspace
