@@ -109,13 +109,7 @@ impl Walk<'_> {
                 match fetch_map(self.client, ssi, history, version).await {
                     Ok(map) => self.bricks(&map, version).await,
                     Err(error) => {
-                        let version = Some(version);
-                        self.verified.faults.push(Fault {
-                            version,
-                            path: None,
-                            brick,
-                            error,
-                        });
+                        self.fault(version, None, brick, error);
                         Ok(())
                     }
                 }
@@ -126,13 +120,7 @@ impl Walk<'_> {
                 Ok(())
             }
             Err(error) => {
-                let version = Some(version);
-                self.verified.faults.push(Fault {
-                    version,
-                    path: None,
-                    brick,
-                    error,
-                });
+                self.fault(version, None, brick, error);
                 Ok(())
             }
         }
@@ -147,16 +135,16 @@ impl Walk<'_> {
                     let of_file = content.pieces().iter();
                     pieces.extend(of_file.map(|piece| (path.clone(), piece.clone())));
                 }
-                Err(source) => self.verified.faults.push(Fault {
-                    version: Some(version),
-                    path: Some(path.clone()),
-                    brick: None,
-                    error: DsuError::Content {
+                Err(source) => {
+                    let source = Box::new(source);
+                    let named = Some(path.clone());
+                    let error = DsuError::Content {
                         path,
                         version,
-                        source: Box::new(source),
-                    },
-                }),
+                        source,
+                    };
+                    self.fault(version, named, None, error);
+                }
             }
         }
         pieces.retain(|(_, piece)| self.is_new(piece));
@@ -224,15 +212,25 @@ impl Walk<'_> {
                     source: Box::new(source),
                 },
             };
-            let (version, path, brick) = (Some(version), Some(path), Some(hash));
-            self.verified.faults.push(Fault {
-                version,
-                path,
-                brick,
-                error,
-            });
+            self.fault(version, Some(path), Some(hash), error);
         }
         Ok(())
+    }
+
+    fn fault(
+        &mut self,
+        version: usize,
+        path: Option<DsuPath>,
+        brick: Option<BrickHash>,
+        error: DsuError,
+    ) {
+        let version = Some(version);
+        self.verified.faults.push(Fault {
+            version,
+            path,
+            brick,
+            error,
+        });
     }
 
     /// Whether a piece has not been judged yet; versions share most of their bricks.

@@ -1,13 +1,16 @@
 //! What a review found: each test is one way in which content was lost, undone or mixed up.
 
 use std::future::poll_fn;
+use std::path::Path;
 use std::task::Poll;
 use std::time::Duration;
 
 use client::dsus::{At, Draft, DsuError, Snapshot, compare, create_wallet, verify};
 use client::{Client, ClientOptions};
 use dsu::Moment;
-use keyssi::{AnchorId, AnchorSigner, ArrayElements, KeySsi, PrivateKey, Timestamp};
+use keyssi::{
+    AnchorId, AnchorSigner, AnchorValue, ArrayElements, BrickHash, KeySsi, PrivateKey, Timestamp,
+};
 use testkit::liar::{Liar, Lie, Route, Rule};
 
 use crate::world::{World, content, latest, names, path, reader, seed};
@@ -402,4 +405,51 @@ async fn a_head_that_cannot_be_remembered_does_not_undo_the_commit() {
             .await
             .is_empty()
     );
+}
+
+/// A recorded DSU of the Diff strategy on a node, without one of its bricks.
+async fn diff_dsu(client: &Client, without: Option<BrickHash>) -> KeySsi {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../conformance-tests/vectors/dsu/diff-strategy");
+    let text = std::fs::read_to_string(folder.join("dsu.json")).unwrap();
+    let recorded: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let domain = "default".parse().unwrap();
+    for brick in recorded["bricks"].as_array().unwrap() {
+        let hash: BrickHash = text(&brick["hash"]).parse().unwrap();
+        if Some(hash) != without {
+            let bytes = std::fs::read(folder.join("bricks").join(hash.to_string())).unwrap();
+            let stored = client.bricks().put(&domain, &hash, bytes.into()).await;
+            stored.unwrap();
+        }
+    }
+    let dsu = &recorded["dsus"][0];
+    let ssi = KeySsi::parse(&text(&dsu["keySSI"]["id"])).unwrap();
+    let id = AnchorId::of(&ssi).unwrap();
+    for (version, recorded) in dsu["versions"].as_array().unwrap().iter().enumerate() {
+        let value = AnchorValue::parse(&text(&recorded["anchorValue"])).unwrap();
+        let written = match version {
+            0 => client.anchors().create(&id, &value).await,
+            _ => client.anchors().append(&id, &value).await,
+        };
+        written.unwrap();
+    }
+    ssi
+}
+
+#[tokio::test]
+async fn a_verification_looks_at_the_content_of_the_diff_strategy_too() {
+    let world = World::new();
+    let client = world.client();
+    let ssi = diff_dsu(&client, None).await;
+    let verified = verify(&client, &ssi).await.unwrap();
+    assert!(verified.faults.is_empty(), "{:?}", verified.faults);
+    let snapshot = latest(&client, &ssi).await;
+    let (_, content) = snapshot.content(&path("/a.txt")).await.unwrap();
+    let lost = content.pieces()[0].brick().unwrap().hash;
+    let world = World::new();
+    let client = world.client();
+    let ssi = diff_dsu(&client, Some(lost)).await;
+    let faults = verify(&client, &ssi).await.unwrap().faults;
+    assert_eq!(faults.first().and_then(|fault| fault.brick), Some(lost));
 }
