@@ -12,6 +12,7 @@ mod dsu;
 mod exit;
 mod explain;
 mod explanation;
+mod hex;
 mod key_output;
 mod keyring;
 mod local_file;

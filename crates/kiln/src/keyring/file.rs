@@ -25,11 +25,12 @@
 //! - `awk '{print $3}' | base64 -d | age -d -i IDENTITY` opens one entry without this program.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 use keyssi::base64;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
+
+use crate::hex::{hex, unhex};
 
 const MAGIC: &str = "kiln-keyring";
 const FORMAT: &str = "1";
@@ -106,7 +107,7 @@ impl Salt {
         let mut hash = Sha256::new();
         hash.update(self.0);
         hash.update(name.as_bytes());
-        Tag(hex(hash.finalize().iter().take(16)))
+        Tag(hex(hash.finalize().get(..16).unwrap_or_default()))
     }
 }
 
@@ -184,7 +185,7 @@ impl Contents {
     }
 
     fn header(&self) -> String {
-        let salt = hex(self.salt.0.iter());
+        let salt = hex(&self.salt.0);
         let rest = match &self.protection {
             Protection::Recipients(recipients) => format!("for {}", recipients.join(",")),
             Protection::Passphrase(message) => format!("locked {}", base64::encode(message)),
@@ -258,21 +259,8 @@ fn sealed_line(body: String) -> String {
 }
 
 fn sum(body: &str) -> String {
-    hex(Sha256::digest(body.as_bytes()).iter().take(SUM_BYTES))
-}
-
-fn hex<'a>(bytes: impl Iterator<Item = &'a u8>) -> String {
-    bytes.fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes().chunks(2);
-    digits
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect()
+    let digest = Sha256::digest(body.as_bytes());
+    hex(digest.get(..SUM_BYTES).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::dsu::list::without_manifests;
 use crate::dsu::target::{Existing, NewFile, local_path, make_folders};
 use crate::exit::{Exit, Failure};
-use crate::push::hex;
+use crate::hex::hex;
 
 /// Bytes read at a time.
 const BUFFER_BYTES: usize = 256 * 1024;

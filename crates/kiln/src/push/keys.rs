@@ -4,7 +4,6 @@
 //! them. It is the owner's only copy of the keys: lines are added and synced, never changed.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -16,6 +15,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::lines::{self, LineFile};
 use crate::common::Common;
 use crate::exit::{Exit, Failure};
+use crate::hex::hex;
 use crate::keyring::{self, Keyring, Taken};
 use crate::output;
 
@@ -215,13 +215,8 @@ fn keyring_name(item: &str, prefix: &str) -> String {
         .take(kept)
         .collect();
     name.push('-');
-    for byte in Sha256::digest(item.as_bytes())
-        .iter()
-        .take(DIGEST_CHARS / 2)
-    {
-        // Writing to a text does not fail.
-        let _ = write!(name, "{byte:02x}");
-    }
+    let digest = Sha256::digest(item.as_bytes());
+    name.push_str(&hex(digest.get(..DIGEST_CHARS / 2).unwrap_or_default()));
     name
 }
 

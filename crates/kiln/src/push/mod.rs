@@ -52,10 +52,10 @@ use self::keys::Keys;
 pub(crate) use self::keys::read_key_file;
 use self::report::Report;
 use self::source::Per;
-pub(crate) use self::source::hex;
 use crate::common::Common;
 use crate::context;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::hex::hex;
 use crate::output::{self, Form};
 
 pub(crate) const HELP: &str = "\

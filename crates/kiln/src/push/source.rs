@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::dsu::target::check_name;
 use crate::exit::{Exit, Failure};
+use crate::hex::hex;
 use crate::pull::STATE_NAME;
 
 /// Where the content of a line stands in its DSU.
@@ -431,16 +432,6 @@ fn fingerprint(folders: &[DsuPath], files: &[PlannedFile]) -> String {
         hasher.update(file.sha256);
     }
     hex(&hasher.finalize())
-}
-
-/// Bytes in hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a text does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// What stands in a folder.
