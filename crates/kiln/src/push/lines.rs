@@ -1,8 +1,9 @@
 //! A file of JSON lines that only grows: what the journal and the key file of a push are kept in.
 //!
 //! A line is on disk when [`LineFile::append`] returns. A crash leaves at most a last line that is
-//! cut off; it was never reported as written, and the next opening drops it. The file is locked as
-//! long as the value lives, so that two pushes cannot mix their lines.
+//! cut off; it was never reported as written, and the next opening drops it. Anything else that is
+//! no line of ours is refused and left as it is: the file may be somebody's own. The file is locked
+//! as long as the value lives, so that two pushes cannot mix their lines.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
@@ -138,8 +139,9 @@ fn read_lines<T: DeserializeOwned>(
         if !line.trim_ascii().is_empty() {
             match serde_json::from_slice(&line) {
                 Ok(value) => take(number, value)?,
-                // Cut off by a crash: never reported as written.
-                Err(_) if !ends => break,
+                // Cut off by a crash: never reported as written. A piece of one of our lines ends
+                // too early and has no other fault.
+                Err(error) if !ends && error.is_eof() && line.first() == Some(&b'{') => break,
                 Err(_) => return Err(damaged(path, number)),
             }
         }
@@ -228,6 +230,33 @@ mod tests {
             drop(file);
             let (_, lines) = open(&torn).unwrap();
             assert_eq!(lines.len(), whole + 1, "cut after {cut} bytes");
+        }
+    }
+
+    #[test]
+    fn a_file_of_somebody_else_is_refused_and_stays_as_it_is() {
+        #[derive(serde::Deserialize)]
+        struct Named {
+            #[expect(dead_code, reason = "it must be there, and nobody reads it")]
+            name: String,
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own");
+        for content in [
+            "abc",
+            "{\"other\":1}",
+            "{abc",
+            "[1,",
+            "\"name",
+            "{\"name\":\"x\"}\nabc",
+        ] {
+            fs::write(&path, content).unwrap();
+            let message = LineFile::open(&path, |_, _: Named| Ok(()))
+                .err()
+                .unwrap()
+                .to_string();
+            assert!(message.contains("is damaged"), "{content}: {message}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
         }
     }
 
