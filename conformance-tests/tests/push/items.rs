@@ -74,7 +74,8 @@ fn each_line_has_an_outcome_and_a_reason() -> Result<()> {
     let report = place.json(1, &push)?;
     assert_eq!(numbers(&report), [3, 0, 2, 5]);
     check(&report, "p1", "stored", "");
-    check(&report, "line-3", "stored", "");
+    let nameless = "line-abb14b28ec59e4a2bffe19315ce7f3da";
+    check(&report, nameless, "stored", "");
     check(&report, "line-4", "failed", "not JSON");
     check(&report, "line-5", "failed", "line 1 has the same name, p1");
     check(&report, "p2", "stored", "");
@@ -94,6 +95,7 @@ fn each_line_has_an_outcome_and_a_reason() -> Result<()> {
     )?;
     let report = place.json(1, &push)?;
     check(&report, "p1", "skipped", "unchanged");
+    check(&report, nameless, "skipped", "unchanged");
     check(&report, "p0", "stored", "");
     check(&report, "p3", "stored", "");
     Ok(())

@@ -250,7 +250,7 @@ mod tests {
             "\"name",
             "{\"name\":\"x\"}\nabc",
         ] {
-            fs::write(&path, content).unwrap();
+            local_file::replace_private(&path, content.as_bytes()).unwrap();
             let message = LineFile::open(&path, |_, _: Named| Ok(()))
                 .err()
                 .unwrap()

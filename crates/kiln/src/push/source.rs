@@ -214,7 +214,8 @@ fn files_in(
 }
 
 /// The lines of an NDJSON file, in their order. The name of a line is its member `id`, so that it
-/// stays the same when lines are added before it; without one it is the line's number.
+/// stays the same when lines are added before it; without one it is a hash of its content. A number
+/// would make another record of tomorrow's file a new version of this one's DSU, for its readers.
 fn lines_of(source: &Path) -> Result<Vec<Item>, Failure> {
     let failed = |error| cannot_read(source, error);
     let file = Arc::new(File::open(source).map_err(failed)?);
@@ -273,7 +274,7 @@ fn line_item(text: &[u8], number: u64, range: Range, seen: &mut HashMap<String, 
         .get("id")
         .and_then(Value::as_str)
         .filter(|it| !it.is_empty());
-    let name = id.map_or_else(|| format!("line-{number}"), str::to_owned);
+    let name = id.map_or_else(|| name_by_content(text), str::to_owned);
     if let Some(first) = seen.get(&name) {
         return unusable(format!("line {first} has the same name, {name}"));
     }
@@ -282,6 +283,12 @@ fn line_item(text: &[u8], number: u64, range: Range, seen: &mut HashMap<String, 
         name,
         origin: Origin::Line(range),
     }
+}
+
+/// The name of a line without an id.
+fn name_by_content(text: &[u8]) -> String {
+    let hash = Sha256::digest(text);
+    format!("line-{}", hex(hash.get(..16).unwrap_or_default()))
 }
 
 /// Reads to the end of a line and gives the bytes passed over.
@@ -487,4 +494,38 @@ fn count(length: usize) -> u64 {
 
 fn cannot_read(path: &Path, error: io::Error) -> Failure {
     Failure::io(format!("{} cannot be read", path.display()), error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// In place: the file stays the same one.
+    fn write(path: &Path, text: &str) {
+        let mut options = File::options();
+        let file = options.write(true).create(true).truncate(true).open(path);
+        file.unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    fn lines(folder: &tempfile::TempDir, text: &str) -> Vec<Item> {
+        let path = folder.path().join("in.ndjson");
+        write(&path, text);
+        items(&path, Per::Line).unwrap()
+    }
+
+    #[test]
+    fn a_line_without_an_id_keeps_its_name_wherever_it_stands() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = lines(&folder, "{\"x\":1}\n{\"x\":2}\n");
+        let other = lines(&folder, "{\"x\":3}\n\n{\"x\":1} \n");
+        assert_eq!(one[0].name, other[1].name);
+        assert!(one.iter().all(|it| it.name != other[0].name));
+        let same = lines(&folder, "{\"x\":1}\n{\"x\":1}\n");
+        let Origin::Unusable(why) = &same[1].origin else {
+            panic!("the same line twice is one item");
+        };
+        assert!(why.contains("line 1 has the same name"), "{why}");
+    }
 }
