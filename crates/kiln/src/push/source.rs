@@ -71,6 +71,8 @@ pub(super) struct Range {
     pub(super) file: Arc<File>,
     pub(super) offset: u64,
     pub(super) bytes: u64,
+    /// What stood there when the file was cut into lines.
+    pub(super) sha256: [u8; 32],
 }
 
 /// What an item's DSU will hold.
@@ -246,6 +248,7 @@ fn lines_of(source: &Path) -> Result<Vec<Item>, Failure> {
             file: Arc::clone(&file),
             offset: start,
             bytes: count(text.len()),
+            sha256: Sha256::digest(text).into(),
         };
         let item = if is_too_long {
             let why = format!("the line has more than {LINE_BYTES_MAX} bytes");
@@ -274,7 +277,7 @@ fn line_item(text: &[u8], number: u64, range: Range, seen: &mut HashMap<String, 
         .get("id")
         .and_then(Value::as_str)
         .filter(|it| !it.is_empty());
-    let name = id.map_or_else(|| name_by_content(text), str::to_owned);
+    let name = id.map_or_else(|| name_by_content(&range), str::to_owned);
     if let Some(first) = seen.get(&name) {
         return unusable(format!("line {first} has the same name, {name}"));
     }
@@ -286,9 +289,8 @@ fn line_item(text: &[u8], number: u64, range: Range, seen: &mut HashMap<String, 
 }
 
 /// The name of a line without an id.
-fn name_by_content(text: &[u8]) -> String {
-    let hash = Sha256::digest(text);
-    format!("line-{}", hex(hash.get(..16).unwrap_or_default()))
+fn name_by_content(line: &Range) -> String {
+    format!("line-{}", hex(line.sha256.get(..16).unwrap_or_default()))
 }
 
 /// Reads to the end of a line and gives the bytes passed over.
@@ -335,6 +337,12 @@ pub(super) fn plan(origin: &Origin) -> Result<Plan, String> {
     for (path, place) in places {
         let hashed = hash(&place);
         let (sha256, bytes) = hashed.map_err(|error| format!("{path} cannot be read: {error}"))?;
+        // Names and places are as old as the run; another record may stand there by now.
+        if let Place::Range(range) = &place
+            && range.sha256 != sha256
+        {
+            return Err("the file changed since its lines were read; push again".to_owned());
+        }
         files.push(PlannedFile {
             path,
             place,
@@ -527,5 +535,19 @@ mod tests {
             panic!("the same line twice is one item");
         };
         assert!(why.contains("line 1 has the same name"), "{why}");
+    }
+
+    #[test]
+    fn a_line_of_a_file_that_was_written_anew_is_not_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = lines(&folder, "{\"id\":\"p1\"}\n{\"id\":\"p2\"}\n");
+        assert!(old.iter().all(|it| plan(&it.origin).is_ok()));
+        // In place, as `cp` does: the open file is the new one.
+        let new = lines(&folder, "{\"id\":\"p2\"}\n{\"id\":\"p2\"}\n");
+        let why = plan(&old[0].origin).unwrap_err();
+        assert!(why.contains("changed since"), "{why}");
+        assert!(plan(&old[1].origin).is_ok() && plan(&new[0].origin).is_ok());
+        write(&folder.path().join("in.ndjson"), "{}");
+        assert!(plan(&old[1].origin).is_err());
     }
 }
