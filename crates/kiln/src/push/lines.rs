@@ -80,7 +80,8 @@ impl LineFile {
     /// Adds a line and returns when it is on disk.
     ///
     /// # Errors
-    /// That of the failed write; the line is not there then.
+    /// That of the failed write, and [`Exit::Local`] for a line that could not be read again; the
+    /// line is not there then.
     pub(super) fn append(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let mut line = Zeroizing::new(Vec::with_capacity(1024));
         serde_json::to_writer(&mut *line, value).map_err(|error| {
@@ -88,6 +89,11 @@ impl LineFile {
             Failure::new(Exit::Local, message).because(error)
         })?;
         line.push(b'\n');
+        if line.len() > LINE_BYTES_MAX {
+            let path = self.path.display();
+            let message = format!("a line of {path} would have more than {LINE_BYTES_MAX} bytes");
+            return Err(Failure::new(Exit::Local, message).next("give the item a shorter name"));
+        }
         self.write(&line)
     }
 
@@ -258,6 +264,21 @@ mod tests {
             assert!(message.contains("is damaged"), "{content}: {message}");
             assert_eq!(fs::read_to_string(&path).unwrap(), content);
         }
+    }
+
+    #[test]
+    fn a_line_that_could_not_be_read_again_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let mut file = open(&path).unwrap().0;
+        // Two quotation marks and a line feed stand around the text.
+        let longest = json!("x".repeat(LINE_BYTES_MAX - 3));
+        file.append(&longest).unwrap();
+        let failure = file.append(&json!("x".repeat(LINE_BYTES_MAX - 2)));
+        let message = failure.unwrap_err().to_string();
+        assert!(message.contains("would have more than"), "{message}");
+        drop(file);
+        assert_eq!(open(&path).unwrap().1, [longest]);
     }
 
     #[test]

@@ -25,6 +25,8 @@ use crate::pull::STATE_NAME;
 const LINE_PATH: &str = "/record.json";
 /// Longest line of an NDJSON file. It is held in memory, once for each item in work.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Longest `id` of a line: it is the item's name, which stands in each line of the journal.
+const ID_BYTES_MAX: usize = 1024;
 /// Bytes read at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
 /// Folders in folders; brick maps go no deeper.
@@ -277,6 +279,9 @@ fn line_item(text: &[u8], number: u64, range: Range, seen: &mut HashMap<String, 
         .get("id")
         .and_then(Value::as_str)
         .filter(|it| !it.is_empty());
+    if id.is_some_and(|it| it.len() > ID_BYTES_MAX) {
+        return unusable(format!("its id has more than {ID_BYTES_MAX} bytes"));
+    }
     let name = id.map_or_else(|| name_by_content(&range), str::to_owned);
     if let Some(first) = seen.get(&name) {
         return unusable(format!("line {first} has the same name, {name}"));
@@ -549,5 +554,16 @@ mod tests {
         assert!(plan(&old[1].origin).is_ok() && plan(&new[0].origin).is_ok());
         write(&folder.path().join("in.ndjson"), "{}");
         assert!(plan(&old[1].origin).is_err());
+    }
+
+    #[test]
+    fn an_id_that_is_too_long_for_a_name_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for (length, is_taken) in [(ID_BYTES_MAX, true), (ID_BYTES_MAX + 1, false)] {
+            let id = "x".repeat(length);
+            let items = lines(&folder, &format!("{{\"id\":\"{id}\"}}\n"));
+            let taken = matches!(items[0].origin, Origin::Line(_));
+            assert_eq!(taken, is_taken, "{length} bytes");
+        }
     }
 }
