@@ -11,6 +11,7 @@ mod items;
 mod killed;
 mod pull;
 mod recipients;
+mod resume;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -225,6 +225,8 @@ impl Register<'_> {
         let known = self.journal.known(item);
         if let Some((stored, _)) = &known.stored
             && stored.content == plan.fingerprint
+            // Else a killed run may have anchored another content after it.
+            && known.begun.last().is_none_or(|last| last.content == stored.content)
         {
             return Ok(Step::Done(if self.journal.is_of_this_job(&known) {
                 Fate::Stored(stored.version)
