@@ -45,3 +45,21 @@ fn a_source_that_went_back_after_a_kill_is_stored_again() -> Result<()> {
     assert_eq!(numbers(&place.json(0, &PUSH)?), [0, 1, 0, 1]);
     Ok(())
 }
+
+#[test]
+fn an_item_whose_key_is_gone_is_not_called_stored() -> Result<()> {
+    let place = Place::new()?;
+    place.write("in/dsu/a", "first")?;
+    place.json(0, &PUSH)?;
+    forget(&place, &["finished", "stored"])?;
+    fs::rename(place.path("keys"), place.path("lost"))?;
+    let report = place.json(1, &PUSH)?;
+    assert_eq!(numbers(&report), [0, 0, 1, 1]);
+    let why = report["items"][0]["why"].as_str().unwrap();
+    assert!(why.contains("its key is not among the keys"), "{why}");
+
+    fs::rename(place.path("lost"), place.path("keys"))?;
+    assert_eq!(numbers(&place.json(0, &PUSH)?), [1, 0, 0, 1]);
+    assert_eq!(place.anchors()?, 1);
+    Ok(())
+}

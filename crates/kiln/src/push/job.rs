@@ -41,8 +41,9 @@ enum Step {
     Done(Fate),
     /// Send it with this key, which is kept, as the journal says.
     Send(Box<KeySsi>),
-    /// It was begun with keys that cannot be read here. If one of their anchors exists, it is
-    /// stored; if none does, nothing of it can be seen, and it is begun anew.
+    /// It was begun with keys that cannot be read here, or that are gone. If one of their anchors
+    /// exists, it is stored if its key is kept, else it fails; if none does, nothing of it can be
+    /// seen, and it is begun anew.
     Ask(Taken),
 }
 
@@ -128,7 +129,7 @@ impl<'a> Job<'a> {
         let ssi = match step {
             Step::Done(fate) => return Ok(fate),
             Step::Send(ssi) => ssi,
-            Step::Ask(taken) => match self.ask(name, plan).await {
+            Step::Ask(taken) => match self.ask(name, plan, taken).await {
                 Ok(Some(fate)) => return Ok(fate),
                 Ok(None) => self.with_register(|register| {
                     register.begin_anew(name, plan, &self.domain, taken)
@@ -146,8 +147,9 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Asks the node for the anchors with which an item was begun.
-    async fn ask(&self, name: &str, plan: &Plan) -> Result<Option<Fate>, DsuError> {
+    /// Asks the node for the anchors with which an item was begun. `taken` is what is known of its
+    /// key: a name that is free means that the key is gone.
+    async fn ask(&self, name: &str, plan: &Plan, taken: Taken) -> Result<Option<Fate>, DsuError> {
         let known = self.with_register(|register| Ok(register.journal.known(name)));
         let all = known.unwrap_or_default().begun;
         for begun in &all {
@@ -159,7 +161,9 @@ impl<'a> Job<'a> {
             // Begun once with this key, and anchored once: what is there is what was sent.
             let mut of_anchor = all.iter().filter(|it| it.anchor == begun.anchor);
             let is_same = of_anchor.all(|it| it.content == plan.fingerprint);
-            let why = if is_same && history.len() == 1 {
+            let why = if taken == Taken::Refuse {
+                KEY_GONE.to_owned()
+            } else if is_same && history.len() == 1 {
                 let version = 0;
                 let stored = Stored {
                     item: name.to_owned(),
@@ -212,8 +216,8 @@ impl<'a> Job<'a> {
 
 const CHANGED_UNREADABLE: &str = "it changed after it was stored, and its key cannot be read \
     here to write a new version; open the keyring with --identity FILE";
-const KEY_GONE: &str =
-    "it was stored before, and its key is not there any more to write a new version";
+const KEY_GONE: &str = "it was stored before, and its key is not among the keys any more; name the \
+    key file or the keyring of the earlier run";
 const KEY_OTHER: &str = "the key under its name is not the one that it was begun with";
 const KEY_TAKEN: &str = "there is a key under its name that this push did not make";
 const KEY_DOMAIN: &str = "the key under its name is for another domain; name it with --domain";
