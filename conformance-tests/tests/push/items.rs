@@ -162,10 +162,35 @@ fn a_call_that_cannot_work_stores_nothing_and_says_why() -> Result<()> {
             ],
         ),
         (5, &["push", "in", "--save-prefix", "x."]),
+        (3, &["push", "in", "--keys", "keys", "--report", "in"]),
+        (
+            3,
+            &[
+                "push",
+                "in",
+                "--keys",
+                "keys",
+                "--report",
+                "in.ndjson/report",
+            ],
+        ),
     ] {
         let output = place.run(code, arguments)?;
         assert!(String::from_utf8_lossy(&output.stderr).contains("next: ") || code == 2);
     }
     assert_eq!(place.anchors()?, 0);
+    Ok(())
+}
+
+#[test]
+fn a_report_file_that_cannot_be_written_takes_nothing_of_the_report() -> Result<()> {
+    let place = Place::new()?;
+    place.write("in/a/a.txt", "a")?;
+    // A name that a disk takes, but not with what is added while it is written.
+    let report = "r".repeat(250);
+    let push = [
+        "push", "in", "--keys", "keys", "--json", "--report", &report,
+    ];
+    assert_eq!(numbers(&place.json(3, &push)?), [1, 0, 0, 1]);
     Ok(())
 }

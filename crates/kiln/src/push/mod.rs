@@ -106,6 +106,9 @@ struct KeyPlace {
 
 /// Carries out `kiln push`.
 pub(crate) fn run(args: &PushArgs, common: &Common) -> Outcome {
+    if let Some(path) = &args.report {
+        report::check_place(path)?;
+    }
     let domain = args.domain.clone();
     let per = args
         .per
@@ -143,12 +146,13 @@ pub(crate) fn run(args: &PushArgs, common: &Common) -> Outcome {
         let lines = lines.await?;
         context.progress.end();
         let report = report(lines, job.starts());
-        if let Some(path) = &args.report {
-            report.write(path)?;
-        }
         report.tell(output);
         if output.form == Form::Json {
             output::json(&report.to_json())?;
+        }
+        // Last: what it says must not be lost with a file that cannot be written.
+        if let Some(path) = &args.report {
+            report.write(path)?;
         }
         let [_, _, failed] = report.counts();
         Ok(if failed == 0 {

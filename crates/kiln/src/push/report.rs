@@ -1,5 +1,6 @@
 //! What became of the items: counted, as JSON, and as a table for people.
 
+use std::io;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -114,6 +115,18 @@ impl Report {
         output.say(&format!("failed   {failed:>9}"));
         output.say(&format!("of       {:>9}", self.lines.len()));
     }
+}
+
+/// Looks whether a report can be written there, and makes its folder, before the work begins.
+///
+/// # Errors
+/// [`Failure`] of [`crate::exit::Exit::Local`] if it cannot.
+pub(super) fn check_place(path: &Path) -> Result<(), Failure> {
+    let failed = |error| Failure::io(format!("{} cannot be written", path.display()), error);
+    if path.is_dir() {
+        return Err(failed(io::ErrorKind::IsADirectory.into()));
+    }
+    local_file::create_folder_of(path).map_err(failed)
 }
 
 impl Line {
