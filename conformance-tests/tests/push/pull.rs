@@ -111,3 +111,26 @@ fn a_watch_prints_each_version_once() -> Result<()> {
     assert_eq!(watch("new")?.len(), 2);
     Ok(())
 }
+
+#[test]
+fn a_name_that_is_no_folder_stops_only_its_own_dsu() -> Result<()> {
+    let place = Place::new()?;
+    place.write(
+        "in.ndjson",
+        "{\"id\":\"../x\"}\n{\"id\":\"a//b\"}\n{\"id\":\"good\"}\n",
+    )?;
+    place.run(0, &["push", "in.ndjson", "--keys", "keys"])?;
+    let pulled = place.json(1, &["pull", "--keys", "keys", "out", "--json"])?;
+    // Several are in work at a time: the key file has them in any order.
+    let of = |name: &str| {
+        let mut dsus = pulled["dsus"].as_array().unwrap().iter();
+        dsus.find(|it| it["name"] == name).unwrap()
+    };
+    for name in ["../x", "a//b"] {
+        let why = of(name)["failed"].as_str().unwrap();
+        assert!(why.contains("cannot be that of a folder"), "{why}");
+    }
+    assert_eq!(of("good")["fetched"], 1);
+    assert!(place.path("out/good/record.json").exists() && !place.path("x").exists());
+    Ok(())
+}

@@ -50,7 +50,8 @@ pub(crate) struct PullArgs {
 struct Target {
     name: String,
     key: KeySsi,
-    folder: PathBuf,
+    /// Where it goes, or why its name is that of no folder: a failure of this DSU alone.
+    folder: Result<PathBuf, Failure>,
 }
 
 /// Carries out `kiln pull`.
@@ -64,14 +65,19 @@ pub(crate) fn run(args: &PullArgs, common: &Common) -> Outcome {
     context::run(common, async |context| {
         let mut lines = Vec::new();
         let mut exit = Exit::Done;
-        for target in &targets {
-            let pulled = folder::pull(context, &target.key, &target.folder, local).await;
-            let pulled = match pulled {
+        for Target { name, key, folder } in targets {
+            let pulled = match folder {
+                Ok(folder) => folder::pull(context, &key, &folder, local)
+                    .await
+                    .map(|pulled| (folder, pulled)),
+                Err(failure) => Err(failure),
+            };
+            let (folder, pulled) = match pulled {
                 // One of many: the others go on, unless nothing can be had at all.
                 Err(failure) if args.keys.is_some() && failure.exit() != Exit::Unreachable => {
-                    output::warn(&format!("{}: {}", target.name, failure.words()));
+                    output::warn(&format!("{name}: {}", failure.words()));
                     exit = Exit::Negative;
-                    lines.push(json!({ "name": target.name, "failed": failure.words() }));
+                    lines.push(json!({ "name": name, "failed": failure.words() }));
                     continue;
                 }
                 pulled => pulled?,
@@ -79,8 +85,8 @@ pub(crate) fn run(args: &PullArgs, common: &Common) -> Outcome {
             if !pulled.kept.is_empty() {
                 exit = Exit::Negative;
             }
-            tell(context, target, &pulled)?;
-            lines.push(pulled_json(target, &pulled));
+            tell(context, &name, &folder, &pulled)?;
+            lines.push(pulled_json(&name, &folder, &pulled));
         }
         context.progress.end();
         if common.output().form == Form::Json {
@@ -93,17 +99,17 @@ pub(crate) fn run(args: &PullArgs, common: &Common) -> Outcome {
 fn targets(args: &PullArgs, common: &Common) -> Result<Vec<Target>, Failure> {
     let usage = |message: &str, next: &str| Err(Failure::new(Exit::Usage, message).next(next));
     match (&args.keys, args.places.as_slice()) {
-        (Some(file), [folder]) => read_key_file(file)?
+        (Some(file), [folder]) => Ok(read_key_file(file)?
             .into_iter()
             .map(|(name, key)| {
-                let folder = folder_of(Path::new(folder), &name)?;
-                Ok(Target { name, key, folder })
+                let folder = folder_of(Path::new(folder), &name);
+                Target { name, key, folder }
             })
-            .collect(),
+            .collect()),
         (None, [given, folder]) => Ok(vec![Target {
             name: folder.clone(),
             key: key(given, common)?,
-            folder: PathBuf::from(folder),
+            folder: Ok(PathBuf::from(folder)),
         }]),
         (Some(_), _) => usage("with --keys only the folder is named", "leave out KEY"),
         (None, _) => usage(
@@ -130,16 +136,16 @@ fn folder_of(root: &Path, name: &str) -> Result<PathBuf, Failure> {
     local_path(root, &path).map_err(|_| refused())
 }
 
-fn tell(context: &Context<'_>, target: &Target, pulled: &Pulled) -> Result<(), Failure> {
+fn tell(context: &Context<'_>, name: &str, folder: &Path, pulled: &Pulled) -> Result<(), Failure> {
     for (path, why) in &pulled.kept {
-        output::warn(&format!("{}: {path} stays as it is: {why}", target.name));
+        output::warn(&format!("{name}: {path} stays as it is: {why}"));
     }
     if context.output().form == Form::Json {
         return Ok(());
     }
     output::foreign_line(&format!(
         "{}  version {}  {} fetched, {} unchanged, {} removed, {} kept",
-        target.folder.display(),
+        folder.display(),
         pulled.version,
         pulled.fetched,
         pulled.unchanged,
@@ -148,14 +154,14 @@ fn tell(context: &Context<'_>, target: &Target, pulled: &Pulled) -> Result<(), F
     ))
 }
 
-fn pulled_json(target: &Target, pulled: &Pulled) -> Value {
+fn pulled_json(name: &str, folder: &Path, pulled: &Pulled) -> Value {
     let kept = pulled
         .kept
         .iter()
         .map(|(path, why)| json!({ "path": path, "why": why }));
     json!({
-        "name": target.name,
-        "folder": target.folder.to_string_lossy(),
+        "name": name,
+        "folder": folder.to_string_lossy(),
         "anchor_id": pulled.anchor,
         "version": pulled.version,
         "fetched": pulled.fetched,
