@@ -25,8 +25,8 @@ Examples:
   kiln pull --keys keys.ndjson patients/       every DSU of a key file, each to a folder in it
   kiln pull @record record/ --force            also over what was changed here
 
-Run it again to bring what changed since. What the DSU lost is removed, what was changed in the
-folder stays: then the exit code is 1. A KEY is given as in `kiln dsu get`.";
+Run it again to bring what changed since. What the DSU lost is removed. Where both sides changed, the
+folder's stays and is named, and the exit code is 1. A file changed only here is not looked at. A KEY is given as in `kiln dsu get`.";
 
 /// Options of `kiln pull`.
 #[derive(Args)]
