@@ -119,6 +119,12 @@ fn sources_that_cannot_be_stored() -> Result<()> {
         "several sources",
         &["dsu", "put", &key, "a.txt", "docs", "/x"],
     )?;
+    world.write("other/a.txt", b"another")?;
+    world.fails(
+        2,
+        "two sources would both be stored at /a.txt",
+        &["dsu", "put", &key, "a.txt", "other/."],
+    )?;
     let local = world.at("a.txt");
     let local = local.to_str().unwrap();
     world.fails(

@@ -140,8 +140,8 @@ fn tell(ssi: &KeySsi, args: &ShareArgs, base: Option<&Url>, common: &Common) -> 
 fn warn(ssi: &KeySsi) {
     let what = match ssi.kind() {
         SsiKind::SRead => {
-            "this key opens all versions of the DSU, past and future, and what is mounted in it; \
-             it cannot be called back"
+            "this key opens all versions of the DSU, past and future, and what is mounted in it \
+             (for writing too, where that is mounted writable); it cannot be called back"
         }
         // A constant DSU has no weaker key that reads it.
         _ => {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use bytes::Bytes;
 use dsu::{
     BrickMap, ContentError, DsuPath, Manifest, ManifestError, OpenError, OpenMapError, Piece,
-    PieceSource, open_map,
+    PieceSource, ReplayError, diff_strategy, open_map,
 };
 use keyssi::{AnchorId, AnchorValueKind, BrickHash, KeySsi, UseError};
 use thiserror::Error;
@@ -61,6 +61,9 @@ pub enum FaultKind {
     /// The brick map does not open.
     #[error("the brick map cannot be opened")]
     Map(#[source] OpenMapError),
+    /// The changes of the versions do not add up.
+    #[error("the changes of the versions do not add up to a brick map")]
+    Replay(#[source] ReplayError),
     /// The brick map says of the file what makes no sense.
     #[error("the file's entry in the brick map makes no sense")]
     Content(#[source] ContentError),
@@ -158,13 +161,14 @@ impl Walk<'_> {
             return Ok(());
         }
         self.verified.dsus += 1;
+        let mut maps = Vec::new();
         for (version, value) in history.values().iter().enumerate() {
             let at = At {
                 point: &point,
                 version,
             };
             match history.brick_map(version) {
-                Some(brick) => self.version(ssi, at, &brick.hash)?,
+                Some(brick) => self.version(ssi, at, &brick.hash, &mut maps)?,
                 None if value.kind() == AnchorValueKind::Transfer => self.verified.versions += 1,
                 None => self.fault(at, None, None, FaultKind::NoMap),
             }
@@ -172,7 +176,14 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn version(&mut self, ssi: &KeySsi, at: At<'_>, hash: &BrickHash) -> Result<(), ArchiveError> {
+    /// `maps`: those of the versions before, for a DSU of the Diff strategy.
+    fn version(
+        &mut self,
+        ssi: &KeySsi,
+        at: At<'_>,
+        hash: &BrickHash,
+        maps: &mut Vec<BrickMap>,
+    ) -> Result<(), ArchiveError> {
         let Some(bytes) = self.archive.brick(hash)? else {
             self.fault(at, None, Some(*hash), FaultKind::Missing);
             return Ok(());
@@ -180,8 +191,27 @@ impl Walk<'_> {
         match open_map(ssi, hash, &bytes) {
             Ok(map) => {
                 self.verified.versions += 1;
-                self.files(at, &map)?;
-                self.mounts(at, &map)
+                // Only what a replay begins with is kept of complete maps.
+                if !maps.iter().chain([&map]).any(diff_strategy::is_diff) {
+                    maps.clear();
+                }
+                maps.push(map.clone());
+                // The files of such a version stand in the changes up to it.
+                let whole = if diff_strategy::is_diff(&map) {
+                    diff_strategy::replay(maps)
+                } else {
+                    Ok(map)
+                };
+                match whole {
+                    Ok(map) => {
+                        self.files(at, &map)?;
+                        self.mounts(at, &map)
+                    }
+                    Err(source) => {
+                        self.fault(at, None, Some(*hash), FaultKind::Replay(source));
+                        Ok(())
+                    }
+                }
             }
             Err(source) => {
                 self.fault(at, None, Some(*hash), FaultKind::Map(source));

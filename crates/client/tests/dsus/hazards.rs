@@ -199,7 +199,7 @@ async fn what_is_mounted_decides_what_may_be_written() {
     let now = world.now();
     let refused = draft.write(&path("/ro/x"), &b"x"[..], now).await;
     assert!(
-        matches!(refused, Err(DsuError::NotWritable(_))),
+        matches!(refused, Err(DsuError::Mounted { .. })),
         "{refused:?}"
     );
     draft.copy(&path("/ro/f"), &path("/f"), now).await.unwrap();
@@ -207,7 +207,10 @@ async fn what_is_mounted_decides_what_may_be_written() {
     let note = path("/w/writableDSU/note");
     draft.write(&note, &b"x"[..], now).await.unwrap();
     let refused = draft.write(&path("/w/x"), &b"x"[..], now).await;
-    assert!(matches!(refused, Err(DsuError::Constant)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(DsuError::Mounted { .. })),
+        "{refused:?}"
+    );
     draft.commit(world.now()).await.unwrap();
     let mut draft = Draft::edit(&latest(&client, &wallet).await).unwrap();
     let more = path("/writableDSU/more");

@@ -4,6 +4,7 @@
 //! it, pipes, sockets and devices are refused, and so are names that could not be brought back to
 //! a disk. Nothing is left out in silence.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -16,6 +17,7 @@ use super::draft::Changes;
 use super::target::check_name;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
+use crate::pull::STATE_NAME;
 
 /// Deeper folders are refused: paths in a DSU have a limit, and so has the stack.
 const DEPTH_MAX: usize = dsu::SEGMENTS_MAX;
@@ -78,7 +80,21 @@ impl Sources {
             };
             found.add(path, place)?;
         }
+        found.check_places()?;
         Ok(found)
+    }
+
+    /// Refuses two files for one place: the first would be lost.
+    fn check_places(&self) -> Result<(), Failure> {
+        let mut taken = BTreeSet::new();
+        for item in &self.items {
+            if !matches!(item.content, Content::Folder) && !taken.insert(&item.place) {
+                let message = format!("two sources would both be stored at {}", item.place);
+                return Err(Failure::new(Exit::Usage, message)
+                    .next("store them in two folders, one command for each"));
+            }
+        }
+        Ok(())
     }
 
     /// Writes everything into the draft. Files are opened one after the other.
@@ -175,6 +191,10 @@ impl Sources {
             let name = name
                 .to_str()
                 .ok_or_else(|| unfit(&path, "is no UTF-8 text"))?;
+            // What `kiln pull` notes in a folder is of that folder, not of the record.
+            if name == STATE_NAME {
+                continue;
+            }
             let place = place_of(place, name, &path)?;
             let kind = entry
                 .file_type()

@@ -101,9 +101,22 @@ async fn mounted(
                 continue;
             }
         }
-        // What does not open is among the faults.
-        let Ok(snapshot) = Snapshot::open(&context.client, &key, At::Latest).await else {
-            continue;
+        let snapshot = match Snapshot::open(&context.client, &key, At::Latest).await {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                // What is damaged is among the faults; a node that went away is told here.
+                if reports
+                    .iter()
+                    .all(|it| it.point != point || it.verified.faults.is_empty())
+                {
+                    reports.push(Report {
+                        point,
+                        verified: Verified::default(),
+                        unreadable: Some(error.into()),
+                    });
+                }
+                continue;
+            }
         };
         for mount in snapshot.manifest().mounts() {
             let place = mount.point().under(&point);

@@ -170,3 +170,8 @@ fn cannot_unlock(path: &Path, error: OpenError) -> Failure {
         OpenError::Damaged => failure(Exit::Local).next("restore the keyring from a backup"),
     }
 }
+
+/// Whether a passphrase was given, other than at a prompt.
+pub(super) fn is_passphrase_given(common: &Common) -> bool {
+    common.passphrase_file.is_some() || std::env::var_os(PASSPHRASE_VARIABLE).is_some()
+}

@@ -291,6 +291,15 @@ impl<'a> Keyring<'a> {
         let damaged = || cannot_parse(&self.file.path, FormatError::DamagedHeader);
         match &self.file.contents.protection {
             Protection::Recipients(all) => {
+                // Whoever can write the file can make it one for recipients of his own.
+                if access::is_passphrase_given(self.common) {
+                    let path = self.file.path.display();
+                    let message =
+                        format!("a passphrase is given, and {path} is a keyring for recipients");
+                    return Err(Failure::new(Exit::Usage, message).next(
+                        "check that nobody replaced the keyring; if it is meant to be for recipients, leave the passphrase out",
+                    ));
+                }
                 let parsed: Result<_, _> = all.iter().map(|it| it.parse()).collect();
                 parsed.map_err(|_| damaged())
             }

@@ -82,15 +82,21 @@ impl Changes {
     /// # Errors
     /// [`DsuError::Constant`], [`DsuError::HandedOver`], [`DsuError::NotWritable`].
     pub(super) fn sealer(&self) -> Result<Arc<BrickSealer>, DsuError> {
-        if self.id.kind() == AnchorKind::Constant && !self.history.is_empty() {
-            return Err(DsuError::Constant);
-        }
         let head = self.history.head();
-        if head.is_some_and(|head| head.transferred_to().is_some()) {
-            return Err(DsuError::HandedOver);
-        }
-        let sealer = self.sealer.clone();
-        sealer.ok_or_else(|| DsuError::NotWritable(self.ssi.kind()))
+        let error = if self.id.kind() == AnchorKind::Constant && !self.history.is_empty() {
+            DsuError::Constant
+        } else if head.is_some_and(|head| head.transferred_to().is_some()) {
+            DsuError::HandedOver
+        } else if let Some(sealer) = &self.sealer {
+            return Ok(Arc::clone(sealer));
+        } else {
+            DsuError::NotWritable(self.ssi.kind())
+        };
+        Err(if self.point.is_root() {
+            error
+        } else {
+            error.mounted(&self.point)
+        })
     }
 
     pub(super) fn resolve(&self, path: &DsuPath) -> Result<Resolution, DsuError> {
