@@ -98,16 +98,29 @@ impl History {
     /// # Errors
     /// [`HistoryFault`] names the first version that is forged or misplaced.
     pub fn check(id: &AnchorId, values: &[String]) -> Result<Self, HistoryFault> {
-        let read = values.iter().enumerate().map(|(version, text)| {
-            read_value(text).map_err(|source| HistoryFault { version, source })
+        // Each value is read when those before it have been checked: reading costs, and what a
+        // server made up ends at the first signature.
+        let (mut read, mut unread) = (Vec::with_capacity(values.len()), None);
+        let texts = values.iter().enumerate();
+        let in_turn = texts.map_while(|(version, text)| match read_value(text) {
+            Ok(value) => {
+                read.push(value.clone());
+                Some(value)
+            }
+            Err(source) => {
+                unread = Some(HistoryFault { version, source });
+                None
+            }
         });
-        let values = read.collect::<Result<Vec<_>, _>>()?;
-        let head = keyssi::check_history(id, values.iter().cloned()).map_err(|fault| {
+        let head = keyssi::check_history(id, in_turn).map_err(|fault| {
             let source = HistoryFaultKind::NotTheNext(fault.source);
             let version = fault.index;
             HistoryFault { version, source }
         })?;
-        Ok(Self { values, head })
+        match unread {
+            Some(fault) => Err(fault),
+            None => Ok(Self { values: read, head }),
+        }
     }
 
     /// How many versions there are.

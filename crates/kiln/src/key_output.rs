@@ -59,6 +59,22 @@ impl KeyOutput {
         self.out.is_some() || self.save.is_some()
     }
 
+    /// Asks for what opens the keyring, for a key that is kept later: a prompt would not see Ctrl-C
+    /// then.
+    ///
+    /// # Errors
+    /// Those of unlocking.
+    pub(crate) fn unlock(&self, common: &Common) -> Result<(), Failure> {
+        let Some(_) = &self.save else {
+            return Ok(());
+        };
+        let keyring = Keyring::open(common)?;
+        if keyring.is_for_recipients() {
+            return Ok(());
+        }
+        keyring.unlock()
+    }
+
     /// Puts the key into the keyring or its file; durable when it returns.
     ///
     /// # Errors

@@ -9,8 +9,8 @@ use std::time::Duration;
 use clap::Args;
 use client::dsus::{At, Difference, DsuError, Snapshot, compare, history};
 use client::{Client, ClientOptions, HeadMemory};
-use dsu::{Depth, DsuPath, History};
-use keyssi::{AnchorId, KeySsi};
+use dsu::{Depth, DsuPath, History, SeenHead};
+use keyssi::{AnchorId, AnchorValue, KeySsi};
 use serde_json::{Value, json};
 
 use crate::client_failure::{exit_of, with_causes};
@@ -125,9 +125,13 @@ async fn look(
     for version in seen.map_or(0, |seen| seen.versions)..history.len() {
         let changes = changes(client, &watched.key, version).await?;
         print(context, watched, &history, version, &changes)?;
-    }
-    if !history.is_empty() {
-        heads.remember(&watched.id, &history.seen_head())?;
+        // One by one: a later version that cannot be had does not bring this one back.
+        let value = history.version(version).map(AnchorValue::as_str);
+        let head = SeenHead {
+            versions: version + 1,
+            last_value: value.unwrap_or_default().to_owned(),
+        };
+        heads.remember(&watched.id, &head)?;
     }
     Ok(())
 }

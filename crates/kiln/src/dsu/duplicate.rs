@@ -45,9 +45,10 @@ pub(super) fn run(args: &CloneArgs, common: &Common) -> Outcome {
             .next("choose another domain with --domain")
     })?;
     let ssi = ssi.with_hint(old.hint().cloned());
-    args.output.keep(&ssi, common)?;
+    args.output.unlock(common)?;
     context::run(common, async |context| {
         let snapshot = Snapshot::open(&context.client, &old, args.at.version()).await?;
+        args.output.keep(&ssi, common)?;
         let mut draft = Draft::create(&context.client, &ssi, now()).await?;
         draft.take_over(&snapshot, now())?;
         draft.commit(now()).await?;

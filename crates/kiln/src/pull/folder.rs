@@ -58,6 +58,20 @@ struct Fetch {
     place: Place,
 }
 
+/// The state of a folder while it is changed. Ctrl-C drops the pull where it waits: what was
+/// finished by then is noted all the same, else it would look like somebody's change.
+struct Noted<'a> {
+    folder: &'a Path,
+    state: State,
+}
+
+impl Drop for Noted<'_> {
+    fn drop(&mut self) {
+        // The command has ended; a failure to note would hide why.
+        let _ = self.state.write(self.folder);
+    }
+}
+
 /// What stands where a file goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -82,7 +96,11 @@ pub(super) async fn pull(
 ) -> Result<Pulled, Failure> {
     let snapshot = Snapshot::open(&context.client, key, At::Latest).await?;
     let anchor = snapshot.id().as_str().to_owned();
-    let mut state = State::read(folder, &anchor)?;
+    let mut noted = Noted {
+        folder,
+        state: State::read(folder, &anchor)?,
+    };
+    let state = &mut noted.state;
     let mut pulled = Pulled {
         anchor,
         version: snapshot.version(),
@@ -93,14 +111,14 @@ pub(super) async fn pull(
     };
     let (folders, wanted) = wanted(&snapshot, folder).await?;
     // First what is gone: a file may have become a folder.
-    remove_gone(&mut state, &mut pulled, folder, &folders, &wanted, local)?;
+    remove_gone(state, &mut pulled, folder, &folders, &wanted, local)?;
     make_folders(folder, folder)?;
     for (path, place) in &folders {
         make_folders(folder, place)?;
         state.folders.insert(path.as_str().to_owned());
     }
-    let fetches = choose(&state, &mut pulled, folder, wanted, local)?;
-    let outcome = fetch(context, &snapshot, &mut state, &mut pulled, fetches).await;
+    let fetches = choose(state, &mut pulled, folder, wanted, local)?;
+    let outcome = fetch(context, &snapshot, state, &mut pulled, fetches).await;
     state.version = snapshot.version();
     state.write(folder)?;
     outcome?;
