@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
 use keyssi::{AnchorId, AnchorValue, AppendError, CreateError, Domain};
-use ledger::{Entry, Intent, LedgerError};
+use ledger::{Entry, Intent, Ledger, LedgerError};
 use node::{Anchoring, ApiError};
 use serde_json::json;
 
@@ -156,6 +156,7 @@ pub(crate) fn ledger_error(id: &str, error: LedgerError) -> ApiError {
         LedgerError::Contended => {
             ApiError::unavailable("other writers keep changing this anchor; try again", 1)
         }
+        LedgerError::Unsupported { reason } => ApiError::bad_request(reason),
         corrupt @ LedgerError::Corrupt(_) => ApiError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the stored anchor is damaged and is not served",

@@ -10,7 +10,7 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use keyssi::AnchorId;
-use ledger::{BatchError, Entry, Intent, LedgerError};
+use ledger::{BatchError, Entry, Intent, Ledger, LedgerError};
 use node::ApiError;
 use serde::Deserialize;
 

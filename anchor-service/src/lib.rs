@@ -15,7 +15,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http::{HeaderValue, Method, Request, StatusCode, header};
-use ledger::{EmbeddedLedger, EngineOptions, Mode};
+use ledger::{EmbeddedLedger, EngineOptions, Ledger, Mode};
 use node::{ApiError, BodyBudget, Domains, LimitsConfig, Part, Readiness, Setup};
 
 /// What the routes need.

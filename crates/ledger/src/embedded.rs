@@ -4,41 +4,22 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use engine::{Committer, DomainIds, Engine, EngineOptions, OpenError};
-use keyssi::{AnchorId, AnchorKind, AnchorValue, AppendError, Domain, Head};
+use keyssi::{AnchorId, Domain, Head};
 use tokio::sync::oneshot;
 
 use crate::commit::{self, Change, Job, Outcome, Work};
+use crate::contract::{Entry, Ledger};
 use crate::error::{BatchError, LedgerError};
+use crate::judge::next_head;
 use crate::keys::{self, StoredHead};
 use crate::shared::{Shared, corrupt};
 
 /// How often a write is judged again because another one came first. Each time means that somebody
 /// else succeeded on the same anchor.
 const JUDGE_MAX: usize = 32;
-
-/// What is meant to happen with an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Intent {
-    /// The first value of a new anchor.
-    Create,
-    /// The next value of an existing anchor.
-    Append,
-    /// Whichever of the two the anchor needs.
-    CreateOrAppend,
-}
-
-/// One value for one anchor.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// The anchor.
-    pub id: AnchorId,
-    /// The value.
-    pub value: AnchorValue,
-    /// What is meant to happen.
-    pub intent: Intent,
-}
 
 /// A ledger in a folder of its own. Cheap to clone; all clones are the same ledger.
 #[derive(Clone)]
@@ -74,25 +55,56 @@ impl EmbeddedLedger {
         })
     }
 
-    /// Writes one entry.
+    /// Stores a versionless document under a path, which may be any text; the last writer wins.
     ///
-    /// **Cancellation:** an entry that has been queued is written even if the future is dropped.
+    /// **Cancellation:** a document that has been queued is written even if the future is dropped.
     ///
     /// # Errors
-    /// See [`LedgerError`]; nothing was acknowledged.
-    pub async fn write(&self, entry: Entry) -> Result<(), LedgerError> {
-        self.write_all(vec![entry])
-            .await
-            .map_err(|error| error.source)
+    /// [`LedgerError::OutOfSpace`] and [`LedgerError::Unavailable`].
+    pub async fn put_document(&self, path: &str, bytes: Bytes) -> Result<(), LedgerError> {
+        self.submit(Work::Document {
+            key: keys::document(path),
+            bytes,
+        })
+        .await
+        .map(drop)
     }
 
-    /// Writes all entries, in order, or none. Several entries may concern one anchor.
-    ///
-    /// **Cancellation:** as [`EmbeddedLedger::write`].
+    /// The document under a path; `None` when there is none.
     ///
     /// # Errors
-    /// [`BatchError`] names the first entry that is refused.
-    pub async fn write_all(&self, entries: Vec<Entry>) -> Result<(), BatchError> {
+    /// When the ledger cannot be read.
+    pub async fn document(&self, path: &str) -> Result<Option<Vec<u8>>, LedgerError> {
+        let key = keys::document(path);
+        self.blocking(move |shared| Ok(shared.engine.get(keys::DOCUMENTS, &key)?))
+            .await
+    }
+
+    async fn submit(&self, work: Work) -> Result<Outcome, LedgerError> {
+        let (answer, answered) = oneshot::channel();
+        let ended = |()| LedgerError::Unavailable(None);
+        self.committer
+            .submit(Job { work, answer })
+            .await
+            .map_err(|_| ended(()))?;
+        answered.await.map_err(|_| ended(()))?
+    }
+
+    /// Runs a read on the runtime's blocking pool, whose size the binaries bound.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&Shared) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || act(&shared))
+            .await
+            .map_err(|_| LedgerError::Unavailable(None))?
+    }
+}
+
+#[async_trait]
+impl Ledger for EmbeddedLedger {
+    async fn write_all(&self, entries: Vec<Entry>) -> Result<(), BatchError> {
         let whole = |source| BatchError { index: 0, source };
         let entries = Arc::new(entries);
         for _ in 0..JUDGE_MAX {
@@ -108,11 +120,7 @@ impl EmbeddedLedger {
         Err(whole(LedgerError::Contended))
     }
 
-    /// The last value of an anchor and the number of its versions; `None` when it is absent.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn last_version(&self, id: &AnchorId) -> Result<Option<(String, u64)>, LedgerError> {
+    async fn last_version(&self, id: &AnchorId) -> Result<Option<(String, u64)>, LedgerError> {
         let Some(domain) = self.shared.domains.find(id.domain()) else {
             return Ok(None);
         };
@@ -124,11 +132,7 @@ impl EmbeddedLedger {
         .await
     }
 
-    /// All values of an anchor, oldest first; empty when it is absent.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read; never a history with a hole.
-    pub async fn all_versions(&self, id: &AnchorId) -> Result<Vec<String>, LedgerError> {
+    async fn all_versions(&self, id: &AnchorId) -> Result<Vec<String>, LedgerError> {
         let Some(domain) = self.shared.domains.find(id.domain()) else {
             return Ok(Vec::new());
         };
@@ -157,69 +161,15 @@ impl EmbeddedLedger {
         .await
     }
 
-    /// Number of anchors of a domain.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn total(&self, domain: &Domain) -> Result<u64, LedgerError> {
+    async fn total(&self, domain: &Domain) -> Result<u64, LedgerError> {
         let Some(id) = self.shared.domains.find(domain) else {
             return Ok(0);
         };
         self.blocking(move |shared| shared.total(id)).await
     }
 
-    /// Stores a versionless document under a path, which may be any text; the last writer wins.
-    ///
-    /// **Cancellation:** a document that has been queued is written even if the future is dropped.
-    ///
-    /// # Errors
-    /// [`LedgerError::OutOfSpace`] and [`LedgerError::Unavailable`].
-    pub async fn put_document(&self, path: &str, bytes: Bytes) -> Result<(), LedgerError> {
-        self.submit(Work::Document {
-            key: keys::document(path),
-            bytes,
-        })
-        .await
-        .map(drop)
-    }
-
-    /// The document under a path; `None` when there is none.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn document(&self, path: &str) -> Result<Option<Vec<u8>>, LedgerError> {
-        let key = keys::document(path);
-        self.blocking(move |shared| Ok(shared.engine.get(keys::DOCUMENTS, &key)?))
-            .await
-    }
-
-    /// Whether reads and writes work now; `Err` says in words what does not.
-    ///
-    /// # Errors
-    /// The reason, for people.
-    pub fn readiness(&self) -> Result<(), &'static str> {
+    fn readiness(&self) -> Result<(), &'static str> {
         self.shared.engine.readiness()
-    }
-
-    async fn submit(&self, work: Work) -> Result<Outcome, LedgerError> {
-        let (answer, answered) = oneshot::channel();
-        let ended = |()| LedgerError::Unavailable(None);
-        self.committer
-            .submit(Job { work, answer })
-            .await
-            .map_err(|_| ended(()))?;
-        answered.await.map_err(|_| ended(()))?
-    }
-
-    /// Runs a read on the runtime's blocking pool, whose size the binaries bound.
-    async fn blocking<T: Send + 'static>(
-        &self,
-        act: impl FnOnce(&Shared) -> Result<T, LedgerError> + Send + 'static,
-    ) -> Result<T, LedgerError> {
-        let shared = Arc::clone(&self.shared);
-        tokio::task::spawn_blocking(move || act(&shared))
-            .await
-            .map_err(|_| LedgerError::Unavailable(None))?
     }
 }
 
@@ -282,19 +232,4 @@ fn load(shared: &Shared, id: &AnchorId) -> Result<Judged, LedgerError> {
         values: Vec::new(),
         head: Some(head),
     })
-}
-
-fn next_head(entry: &Entry, head: Option<&Head>) -> Result<Head, LedgerError> {
-    match (head, entry.intent) {
-        // Said first, as the reference does: no creation would help.
-        (None, Intent::Append) if entry.id.kind() == AnchorKind::Constant => {
-            Err(LedgerError::Append(AppendError::ConstantAnchor))
-        }
-        (None, Intent::Append) => Err(LedgerError::Absent),
-        (None, _) => keyssi::create(&entry.id, &entry.value).map_err(LedgerError::Create),
-        (Some(_), Intent::Create) => Err(LedgerError::AlreadyExists),
-        (Some(head), _) => {
-            keyssi::append(&entry.id, head, &entry.value).map_err(LedgerError::Append)
-        }
-    }
 }

@@ -28,6 +28,12 @@ pub enum LedgerError {
     /// Other writers kept changing the same anchors; try again.
     #[error("the anchor keeps changing")]
     Contended,
+    /// This ledger cannot do what is asked for; another request may say the same.
+    #[error("this ledger cannot do that: {reason}")]
+    Unsupported {
+        /// What, and what to do instead.
+        reason: String,
+    },
     /// The ledger cannot serve this now: it takes no writes after an I/O error, or is ending.
     #[error("the ledger is not available")]
     Unavailable(#[source] Option<EngineError>),

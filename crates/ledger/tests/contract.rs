@@ -14,7 +14,7 @@ use keyssi::{
     Timestamp, create,
 };
 use ledger::{
-    AnchorFinding, EmbeddedLedger, EngineOptions, Entry, Intent, LedgerError, Mode, check,
+    AnchorFinding, EmbeddedLedger, EngineOptions, Entry, Intent, Ledger, LedgerError, Mode, check,
 };
 
 fn open(folder: &Path) -> EmbeddedLedger {
