@@ -18,7 +18,7 @@ impl Anchors {
     /// The domain of a path, if this node keeps its anchors.
     pub(crate) fn domain(&self, name: &str) -> Result<Domain, ApiError> {
         match self.domains.find(name) {
-            Some((domain, Anchoring::Embedded)) => Ok(domain),
+            Some((domain, Anchoring::Here(_))) => Ok(domain),
             Some((domain, Anchoring::Elsewhere)) => Err(ApiError::bad_request(format!(
                 "the anchors of domain {domain} are on a ledger that this node does not serve"
             ))),

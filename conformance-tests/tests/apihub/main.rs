@@ -98,10 +98,7 @@ fn domains_of_domain_files_and_of_bdns_hosts_are_served_and_bdns_is_verbatim() -
 fn domains_whose_anchors_are_on_a_ledger_have_bricks_only() -> Result<()> {
     let hub = Hub::new()?;
     hub.configure("bdns.hosts", "{\"eth\":{},\"oba\":{},\"odd\":{}}")?;
-    hub.configure(
-        "domains/eth.json",
-        "{\"anchoring\":{\"type\":\"ETH\",\"option\":{\"endpoint\":\"http://localhost:3000\"}}}",
-    )?;
+    hub.configure("domains/eth.json", "{\"anchoring\":{\"type\":\"ETH\"}}")?;
     hub.configure("domains/oba.json", "{\"anchoring\":{\"type\":\"OBA\"}}")?;
     hub.configure("domains/odd.json", "{\"anchoring\":{\"type\":7}}")?;
     let node = HubNode::start(&hub)?;

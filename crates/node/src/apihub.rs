@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use keyssi::Domain;
 use serde_json::Value;
 
+use crate::domain_config::{AdapterConfig, AdapterKind, AnchoringKind, DomainConfig};
 use crate::domains::{Anchoring, DomainTable, Domains};
 
 /// How often the files are looked at for changes.
@@ -119,7 +121,8 @@ impl ApiHub {
         // One read for both uses: what is served of the file is what was parsed.
         let bdns = read_text(&hosts_path)?.unwrap_or_else(|| "{}".to_owned());
         for name in parse_object(&hosts_path, &bdns)?.keys() {
-            add(&mut domains, name, Anchoring::Embedded, &hosts_path, warn);
+            let embedded = serde_json::Map::new();
+            add(&mut domains, name, &embedded, &hosts_path, warn);
         }
         for path in json_files(&self.config().join("domains"))? {
             let object = read_object(&path)?.unwrap_or_default();
@@ -129,14 +132,13 @@ impl ApiHub {
             {
                 warn(format!("{}: {key} is not honoured", path.display()));
             }
-            let anchoring = anchoring(&object, &path, warn);
             let name = path
                 .file_stem()
                 .map(|stem| stem.to_string_lossy().into_owned());
             add(
                 &mut domains,
                 &name.unwrap_or_default(),
-                anchoring,
+                &object,
                 &path,
                 warn,
             );
@@ -216,12 +218,15 @@ impl ApiHub {
 fn add(
     domains: &mut BTreeMap<Domain, Anchoring>,
     name: &str,
-    anchoring: Anchoring,
+    settings: &serde_json::Map<String, Value>,
     source: &Path,
     warn: &mut dyn FnMut(String),
 ) {
     match name.parse() {
-        Ok(domain) => drop(domains.insert(domain, anchoring)),
+        Ok(domain) => {
+            let anchoring = anchoring(&domain, settings, source, warn);
+            domains.insert(domain, anchoring);
+        }
         Err(error) => {
             warn(format!(
                 "{}: domain {name:?} is not served: {error}",
@@ -231,41 +236,64 @@ fn add(
     }
 }
 
-/// Only the file strategy's anchors are ours to serve: for the others the truth is on a ledger.
+/// Which ledger the domain's strategy means: FS is ours, ETH an adapter, OBA an adapter behind the
+/// embedded ledger and its outbox.
 fn anchoring(
+    domain: &Domain,
     object: &serde_json::Map<String, Value>,
     path: &Path,
     warn: &mut dyn FnMut(String),
 ) -> Anchoring {
+    let mut config = DomainConfig::named(domain.clone());
     let Some(settings) = object.get("anchoring") else {
-        return Anchoring::Embedded;
+        return Anchoring::Here(Arc::new(config));
     };
+    let kind = settings.get("type").cloned().unwrap_or_else(|| "FS".into());
+    let endpoint = settings
+        .pointer("/option/endpoint")
+        .or_else(|| settings.get("endpoint"))
+        .and_then(Value::as_str);
+    match (kind.as_str(), endpoint) {
+        (Some("FS"), _) => {}
+        (Some(strategy @ ("ETH" | "OBA")), Some(url)) => {
+            config.anchoring = AnchoringKind::Adapter;
+            config.optimistic = strategy == "OBA";
+            config.adapter = Some(AdapterConfig {
+                url: url.to_owned(),
+                kind: AdapterKind::Eth,
+            });
+        }
+        _ => {
+            let shown = kind
+                .as_str()
+                .map_or_else(|| kind.to_string(), str::to_owned);
+            let missing = match kind.as_str() {
+                Some("ETH" | "OBA") => " (it has no anchoring.option.endpoint)",
+                _ => "",
+            };
+            warn(format!(
+                "{}: anchoring type {shown} is not served{missing}; the domain's bricks are, its anchors are not",
+                path.display()
+            ));
+            return Anchoring::Elsewhere;
+        }
+    }
     for key in settings
         .as_object()
         .into_iter()
         .flat_map(serde_json::Map::keys)
     {
-        if key != "type" {
+        let is_honoured = key == "type"
+            || (matches!(key.as_str(), "option" | "endpoint")
+                && config.anchoring == AnchoringKind::Adapter);
+        if !is_honoured {
             warn(format!(
                 "{}: anchoring.{key} is not honoured",
                 path.display()
             ));
         }
     }
-    match settings.get("type") {
-        None => Anchoring::Embedded,
-        Some(Value::String(kind)) if kind == "FS" => Anchoring::Embedded,
-        Some(kind) => {
-            let kind = kind
-                .as_str()
-                .map_or_else(|| kind.to_string(), str::to_owned);
-            warn(format!(
-                "{}: anchoring type {kind} is not served; the domain's bricks are, its anchors are not",
-                path.display()
-            ));
-            Anchoring::Elsewhere
-        }
-    }
+    Anchoring::Here(Arc::new(config))
 }
 
 fn read_object(path: &Path) -> anyhow::Result<Option<serde_json::Map<String, Value>>> {

@@ -9,6 +9,7 @@ use keyssi::Domain;
 use serde::{Deserialize, Serialize};
 
 use crate::body::BodyLimits;
+use crate::domain_config::DomainConfig;
 
 /// Smallest allowed limit for a brick: the SDK's default chunk and its envelope, in bytes.
 pub const BRICK_BYTES_FLOOR: u64 = 10_000_064;
@@ -46,6 +47,8 @@ pub struct NodeConfig {
     pub plaintext_beyond_loopback: bool,
     /// Refuses every request that writes. A file named `readonly` in the data folder does the same.
     pub read_only: bool,
+    /// How the names of the domains' logs begin where a domain has no `log.origin` of its own.
+    pub log_origin_prefix: String,
     /// `human` or `json`.
     pub log_format: LogFormat,
 }
@@ -111,27 +114,6 @@ pub struct RateLimitConfig {
     pub refill_per_second: u32,
 }
 
-/// `[[domain]]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DomainConfig {
-    /// The domain's name.
-    #[serde(with = "domain_text")]
-    pub name: Domain,
-    /// BDNS: copies of the domain elsewhere.
-    #[serde(default)]
-    pub replicas: Vec<String>,
-    /// BDNS: where notifications are; empty means this node.
-    #[serde(default)]
-    pub notifications: Vec<String>,
-    /// BDNS: where bricks are; empty means this node.
-    #[serde(default)]
-    pub brick_storages: Vec<String>,
-    /// BDNS: where anchors are; empty means this node.
-    #[serde(default)]
-    pub anchoring_services: Vec<String>,
-}
-
 impl Default for NodeConfig {
     fn default() -> Self {
         Self {
@@ -140,6 +122,7 @@ impl Default for NodeConfig {
             hosts: Vec::new(),
             plaintext_beyond_loopback: false,
             read_only: false,
+            log_origin_prefix: String::new(),
             log_format: LogFormat::Human,
         }
     }
@@ -305,6 +288,9 @@ impl Config {
                 self.node.listen
             ),
         )?;
+        for domain in &self.domains {
+            self.validate_domain(domain)?;
+        }
         let mut names: Vec<_> = self.domains.iter().map(|domain| &domain.name).collect();
         names.sort();
         let twice = names
@@ -318,6 +304,13 @@ impl Config {
                 twice.map_or("", |(name, _)| name.as_str())
             ),
         )
+    }
+
+    /// Refuses a domain whose settings do not go together, or that cannot be served where the node
+    /// listens.
+    pub(crate) fn validate_domain(&self, domain: &DomainConfig) -> Result<(), ConfigError> {
+        let beyond_loopback = !self.node.listen.ip().is_loopback();
+        domain.validate(&self.node.log_origin_prefix, beyond_loopback)
     }
 
     /// The configuration as a file that has the same effect.
@@ -345,20 +338,6 @@ impl LimitsConfig {
     #[must_use]
     pub fn batch_bytes(&self) -> u64 {
         self.batch_bytes_max.min(self.body_bytes_in_flight_max / 2)
-    }
-}
-
-impl DomainConfig {
-    /// A domain all of whose services are this node.
-    #[must_use]
-    pub fn named(name: Domain) -> Self {
-        Self {
-            name,
-            replicas: Vec::new(),
-            notifications: Vec::new(),
-            brick_storages: Vec::new(),
-            anchoring_services: Vec::new(),
-        }
     }
 }
 
@@ -399,23 +378,6 @@ fn apply_variable(table: &mut toml::Table, name: &str, value: &str) -> Result<()
         .unwrap_or_else(|| toml::Value::String(value.to_owned()));
     section.insert(key.to_ascii_lowercase(), value);
     Ok(())
-}
-
-mod domain_text {
-    //! A domain as text in TOML, refused where it is not one.
-
-    use keyssi::Domain;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(domain: &Domain, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(domain.as_str())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Domain, D::Error> {
-        String::deserialize(from)?
-            .parse()
-            .map_err(serde::de::Error::custom)
-    }
 }
 
 #[cfg(test)]

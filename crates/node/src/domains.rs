@@ -8,16 +8,16 @@ use bytes::Bytes;
 use keyssi::Domain;
 use serde_json::{Value, json};
 
-use crate::config::DomainConfig;
+use crate::domain_config::DomainConfig;
 
 /// The place that stands for "this node's own address" in BDNS; the SDK replaces it.
 const ORIGIN: &str = "$ORIGIN";
 
 /// What is served of one domain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Anchoring {
-    /// Anchors are kept by this node's ledger.
-    Embedded,
+    /// Anchors are served, from the ledger that the domain's configuration names.
+    Here(Arc<DomainConfig>),
     /// The domain's anchors live on a ledger that this node does not serve.
     Elsewhere,
 }
@@ -58,9 +58,22 @@ impl DomainTable {
         }
         let domains = configured
             .iter()
-            .map(|domain| (domain.name.clone(), Anchoring::Embedded))
+            .map(|domain| {
+                let here = Anchoring::Here(Arc::new(domain.clone()));
+                (domain.name.clone(), here)
+            })
             .collect();
         Self::new(domains, Bytes::from(Value::Object(bdns).to_string()))
+    }
+
+    /// The domains whose anchors are served, with their configuration.
+    pub fn anchored(&self) -> impl Iterator<Item = &Arc<DomainConfig>> {
+        self.domains
+            .values()
+            .filter_map(|anchoring| match anchoring {
+                Anchoring::Here(config) => Some(config),
+                Anchoring::Elsewhere => None,
+            })
     }
 
     /// The domains by name.
@@ -98,7 +111,7 @@ impl Domains {
         table
             .domains
             .get_key_value(name)
-            .map(|(domain, anchoring)| (domain.clone(), *anchoring))
+            .map(|(domain, anchoring)| (domain.clone(), anchoring.clone()))
     }
 
     /// The body of `/bdns`.

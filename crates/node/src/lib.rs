@@ -8,6 +8,7 @@ mod body;
 mod budget;
 mod config;
 mod cors;
+mod domain_config;
 mod domains;
 mod error;
 mod front;
@@ -23,8 +24,12 @@ mod setup;
 pub use body::{BodyLimits, discard, hold, receive};
 pub use budget::{BodyBudget, Exhausted, Share};
 pub use config::{
-    BRICK_BYTES_FLOOR, Config, ConfigError, CorsConfig, DomainConfig, LimitsConfig, LogFormat,
-    NodeConfig, RateLimitConfig,
+    BRICK_BYTES_FLOOR, Config, ConfigError, CorsConfig, LimitsConfig, LogFormat, NodeConfig,
+    RateLimitConfig,
+};
+pub use domain_config::{
+    AdapterConfig, AdapterKind, AnchoringKind, DomainConfig, EthAdapterConfig, EvmConfig, Fees,
+    LogConfig, Openings,
 };
 pub use domains::{Anchoring, DomainTable, Domains};
 pub use error::{ApiError, empty, json, message, raw};

@@ -91,6 +91,9 @@ impl Setup {
             config.node.listen = listen;
         }
         config.validate()?;
+        for domain in table.iter().flat_map(DomainTable::anchored) {
+            config.validate_domain(domain)?;
+        }
         if args.check_config {
             for line in &warnings {
                 eprintln!("warning: {line}");
