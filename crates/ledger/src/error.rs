@@ -3,6 +3,9 @@
 use engine::EngineError;
 use keyssi::{AppendError, CreateError};
 
+/// What lies behind a failure of a ledger, of whatever kind the ledger is.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// Why an anchor could not be written or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -34,9 +37,10 @@ pub enum LedgerError {
         /// What, and what to do instead.
         reason: String,
     },
-    /// The ledger cannot serve this now: it takes no writes after an I/O error, or is ending.
+    /// The ledger cannot serve this now: it takes no writes after an I/O error, is ending, or what
+    /// keeps its anchors cannot be reached or makes no sense.
     #[error("the ledger is not available")]
-    Unavailable(#[source] Option<EngineError>),
+    Unavailable(#[source] Option<Cause>),
 }
 
 /// Why a batch was refused; nothing of it was written.
@@ -55,7 +59,7 @@ impl From<EngineError> for LedgerError {
         match error {
             EngineError::OutOfSpace { .. } => Self::OutOfSpace,
             EngineError::Corrupt { .. } => Self::Corrupt(error),
-            other => Self::Unavailable(Some(other)),
+            other => Self::Unavailable(Some(other.into())),
         }
     }
 }

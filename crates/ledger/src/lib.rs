@@ -14,4 +14,4 @@ pub use check::{AnchorFinding, AnchorReport, check};
 pub use contract::{Entry, Intent, Ledger};
 pub use embedded::EmbeddedLedger;
 pub use engine::{Anomaly, EngineOptions, Mode, OpenError};
-pub use error::{BatchError, LedgerError};
+pub use error::{BatchError, Cause, LedgerError};
