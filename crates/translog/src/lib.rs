@@ -2,3 +2,33 @@
 //! Pure: no I/O, no clock, no randomness of its own, nothing asynchronous.
 //!
 //! **Source:** `translog.md`.
+
+mod checkpoint;
+mod entry;
+mod hash;
+mod key;
+mod note;
+mod proof;
+mod text;
+mod tile;
+mod tile_set;
+mod tree;
+
+pub use checkpoint::{Checkpoint, CheckpointError, Origin};
+pub use entry::{
+    Entry, EntryError, Op, Opening, OpeningError, Salt, decode_openings, encode_openings,
+};
+pub use hash::{Hash, empty_root, leaf_hash, node_hash};
+pub use key::{KeyError, KeyKind, KeyName, KeySetError, LogKey, NameError, VerifierKey, WitnessKey};
+pub use note::{
+    Cosignature, NOTE_BYTES_MAX, NoteError, NoteSyntaxError, SIGNATURES_MAX, SignatureLine,
+    SignedNote, Verified, verify_note,
+};
+pub use proof::{PROOF_HASHES_MAX, ProofError, verify_consistency, verify_inclusion};
+pub use tile::{
+    BundleError, BundleId, IdError, TILE_WIDTH, TileId, all_tiles, decode_bundle, encode_bundle,
+};
+pub use tile_set::{
+    MissingTile, TileError, TileSet, consistency_tiles, edge_tiles, inclusion_tiles,
+};
+pub use tree::{TileHash, Tree};
