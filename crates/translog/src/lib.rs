@@ -8,11 +8,14 @@ mod entry;
 mod hash;
 mod key;
 mod note;
+mod policy;
 mod proof;
+mod proof_file;
 mod text;
 mod tile;
 mod tile_set;
 mod tree;
+mod witness;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Origin};
 pub use entry::{
@@ -24,7 +27,15 @@ pub use note::{
     Cosignature, NOTE_BYTES_MAX, NoteError, NoteSyntaxError, SIGNATURES_MAX, SignatureLine,
     SignedNote, Verified, verify_note,
 };
+pub use policy::{
+    Accepted, POLICY_BYTES_MAX, POLICY_ITEMS_MAX, Policy, PolicyError, PolicyLineError, PolicyLog,
+    PolicyRefusal, PolicyWitness,
+};
 pub use proof::{PROOF_HASHES_MAX, ProofError, verify_consistency, verify_inclusion};
+pub use proof_file::{
+    Extra, OnChain, PROOF_FILE_BYTES_MAX, ProofFile, ProofFileError, ProofFileSyntaxError,
+    VerifiedProof,
+};
 pub use tile::{
     BundleError, BundleId, IdError, TILE_WIDTH, TileId, all_tiles, decode_bundle, encode_bundle,
 };
@@ -32,3 +43,6 @@ pub use tile_set::{
     MissingTile, TileError, TileSet, consistency_tiles, edge_tiles, inclusion_tiles,
 };
 pub use tree::{TileHash, Tree};
+pub use witness::{
+    ADD_CHECKPOINT_BYTES_MAX, AddCheckpoint, AddCheckpointError, Refusal, WitnessRecord, judge,
+};

@@ -4,6 +4,8 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
+use crate::{Hash, PROOF_HASHES_MAX};
+
 /// Standard alphabet, padded.
 pub(crate) fn base64_text(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
@@ -32,6 +34,29 @@ pub(crate) fn decimal(text: &str) -> Option<u64> {
 /// Eight lower-case hex digits.
 pub(crate) fn id_text(id: [u8; 4]) -> String {
     format!("{:08x}", u32::from_be_bytes(id))
+}
+
+/// A line with the base64 of each hash.
+pub(crate) fn hash_lines(hashes: &[Hash]) -> String {
+    let line = |hash: &Hash| base64_text(hash) + "\n";
+    hashes.iter().map(line).collect()
+}
+
+/// Lines with a hash each up to an empty line, at most as many as a proof has, and what follows.
+pub(crate) fn split_hashes(lines: &str) -> Option<(Vec<Hash>, &str)> {
+    let mut hashes = Vec::new();
+    let mut rest = lines;
+    loop {
+        let (line, after) = rest.split_once('\n')?;
+        rest = after;
+        if line.is_empty() {
+            return Some((hashes, rest));
+        }
+        if hashes.len() == PROOF_HASHES_MAX {
+            return None;
+        }
+        hashes.push(base64_array(line)?);
+    }
 }
 
 #[cfg(test)]
