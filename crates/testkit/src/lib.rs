@@ -6,11 +6,13 @@
 //! - [`http`]: a blocking HTTP/1.1 client that sends exactly the bytes it is given.
 //! - [`liar`]: a proxy before a node that lies about single things.
 //! - [`caller`]: a client that keeps its connection and comes back after it broke.
+//! - [`tools`] and [`anvil`]: other people's tools, and a real Ethereum chain.
 //! - [`owner`]: signs the values of an anchor.
 //! - [`record`]: what a client knows of its writes, outside the system under test.
 //! - [`random`]: randomness whose seed is printed.
 //! - [`store`] and [`memory`]: what the node's own check says, and what memory it holds.
 
+pub mod anvil;
 pub mod binaries;
 pub mod caller;
 pub mod http;
@@ -22,3 +24,4 @@ pub mod random;
 pub mod record;
 pub mod server;
 pub mod store;
+pub mod tools;

@@ -27,8 +27,8 @@ const EXIT_WAIT: Duration = Duration::from_mins(1);
 const EXIT_POLL: Duration = Duration::from_millis(5);
 /// Lines of standard error that are kept for messages.
 const STDERR_LINES_MAX: usize = 200;
-/// What a server prints on standard output when it accepts connections.
-const READY_PREFIX: &str = "listening on http://";
+/// What a server prints on standard output when it accepts connections: ours, and `anvil`.
+const READY_PREFIXES: [&str; 2] = ["listening on http://", "Listening on "];
 
 /// What to start: a program, its arguments and what to add to its environment.
 #[derive(Debug, Clone)]
@@ -234,6 +234,16 @@ impl NodeProcess {
             .join("\n")
     }
 
+    /// Sends the process a signal.
+    ///
+    /// # Errors
+    /// [`ProcessError::Io`] when the operating system refuses.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
+        // Not reaped yet, so the id still names this child and no other.
+        kill_process(Pid::from_child(&self.child), signal).map_err(io::Error::from)?;
+        Ok(())
+    }
+
     /// Ends the process with SIGKILL, as a power cut would, and reaps it.
     pub fn kill_hard(mut self) {
         end(&mut self.child);
@@ -245,8 +255,7 @@ impl NodeProcess {
     /// [`ProcessError::StillRunning`] when it is still there after a minute;
     /// it is killed then.
     pub fn stop(mut self) -> Result<ExitStatus, ProcessError> {
-        // Not reaped yet, so the id still names this child and no other.
-        kill_process(Pid::from_child(&self.child), Signal::TERM).map_err(io::Error::from)?;
+        self.signal(Signal::TERM)?;
         wait_for_exit(&mut self.child, EXIT_WAIT)?.ok_or(ProcessError::StillRunning)
     }
 }
@@ -269,7 +278,7 @@ fn first_address(lines: &mpsc::Receiver<String>) -> Result<SocketAddr, String> {
                 }
             }
             Err(RecvTimeoutError::Timeout) => {
-                return Err(format!("no `{READY_PREFIX}…` line within {READY_WAIT:?}"));
+                return Err(format!("no `listening on …` line within {READY_WAIT:?}"));
             }
             Err(RecvTimeoutError::Disconnected) => {
                 return Err("it closed its standard output".to_owned());
@@ -279,7 +288,8 @@ fn first_address(lines: &mpsc::Receiver<String>) -> Result<SocketAddr, String> {
 }
 
 fn address_in(line: &str) -> Option<SocketAddr> {
-    let rest = line.strip_prefix(READY_PREFIX)?;
+    let mut prefixes = READY_PREFIXES.iter();
+    let rest = prefixes.find_map(|it| line.strip_prefix(it))?;
     let authority = rest.split(['/', ' ']).next()?;
     authority.to_socket_addrs().ok()?.next()
 }
@@ -348,6 +358,8 @@ mod tests {
             address_in("listening on http://127.0.0.1:1/x").map(|it| it.port()),
             Some(1)
         );
+        let address = address_in("Listening on 127.0.0.1:4321").unwrap();
+        assert_eq!(address.port(), 4321);
         assert!(address_in("serving http://127.0.0.1:4321").is_none());
         assert!(address_in("listening on http://nowhere").is_none());
     }

@@ -1,0 +1,56 @@
+//! Other people's tools, as `.ci/tools` installs them.
+//!
+//! `KILN_TOOLS` names their folder; `.ci/in-env cargo test` sets it. A missing tool is an error, so
+//! that no test passes without it.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// A tool is not there.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{tool} is missing: run `.ci/tools` and put the folder that it prints into KILN_TOOLS, or run \
+     the tests by `make test`, which does both"
+)]
+pub struct MissingTool {
+    tool: &'static str,
+}
+
+/// The `anvil` of `KILN_TOOLS`, else the one on `PATH`.
+///
+/// # Errors
+/// [`MissingTool`] when there is neither.
+pub fn anvil() -> Result<PathBuf, MissingTool> {
+    let on_path = || {
+        let folders = env::var_os("PATH")?;
+        let mut files = env::split_paths(&folders).map(|it| it.join("anvil"));
+        files.find(|it| it.is_file())
+    };
+    let missing = MissingTool { tool: "anvil" };
+    in_tools("bin/anvil").or_else(on_path).ok_or(missing)
+}
+
+/// The Python that has `pymerkle`.
+///
+/// # Errors
+/// [`MissingTool`] when it is not there.
+pub fn python() -> Result<PathBuf, MissingTool> {
+    let tool = "Python with pymerkle";
+    in_tools("python/bin/python").ok_or(MissingTool { tool })
+}
+
+/// The folder that holds the npm package `solc`.
+///
+/// # Errors
+/// [`MissingTool`] when it is not there.
+pub fn node_modules() -> Result<PathBuf, MissingTool> {
+    let package = in_tools("node_modules/solc/package.json");
+    let modules = package.as_deref().and_then(|it| it.ancestors().nth(2));
+    let tool = "the Solidity compiler";
+    modules.map(Path::to_owned).ok_or(MissingTool { tool })
+}
+
+fn in_tools(path: &str) -> Option<PathBuf> {
+    let file = PathBuf::from(env::var_os("KILN_TOOLS")?).join(path);
+    file.is_file().then_some(file)
+}
