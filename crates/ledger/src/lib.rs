@@ -1,6 +1,7 @@
 //! Append-only histories of anchors on an embedded ledger, and the versionless documents that lie
 //! beside them.
 
+pub mod adapter;
 mod check;
 mod commit;
 mod contract;

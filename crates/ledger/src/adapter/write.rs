@@ -1,0 +1,140 @@
+//! Writing: judge, send, and when the answer leaves it open, read and decide.
+
+use tokio::time::{Instant, timeout_at};
+
+use super::history::History;
+use super::pause::Pauses;
+use super::peer::{AdapterError, Route};
+use super::{Client, unsupported};
+use crate::contract::{Entry, Intent};
+use crate::error::{BatchError, LedgerError};
+use crate::judge::next_head;
+
+/// An entry that is not known to stand on the ledger.
+pub(super) struct Open {
+    /// Its place in the batch.
+    index: usize,
+    pub(super) entry: Entry,
+    /// Versions of the anchor when the entry was judged.
+    versions: usize,
+    /// What is asked for, as it was judged.
+    pub(super) route: Route,
+}
+
+impl Open {
+    fn at(&self, source: impl Into<LedgerError>) -> BatchError {
+        BatchError {
+            index: self.index,
+            source: source.into(),
+        }
+    }
+}
+
+impl Client {
+    /// Writes entries of distinct anchors, in one request if there are several.
+    pub(super) async fn write(
+        &self,
+        entries: Vec<Entry>,
+        deadline: Instant,
+    ) -> Result<(), BatchError> {
+        let mut anchors: Vec<_> = entries.iter().map(|it| it.id.clone()).collect();
+        anchors.sort();
+        let mut turns = Vec::new();
+        for anchor in &anchors {
+            let turn = timeout_at(deadline, self.turns.take(anchor.as_str())).await;
+            turns.push(turn.map_err(|_| BatchError {
+                index: 0,
+                source: AdapterError::Busy.into(),
+            })?);
+        }
+        let mut open = Vec::new();
+        for (index, entry) in entries.into_iter().enumerate() {
+            let judged = self.judge_first(&entry, deadline).await;
+            let (versions, route) = judged.map_err(|source| BatchError { index, source })?;
+            open.push(Open {
+                index,
+                entry,
+                versions,
+                route,
+            });
+        }
+        self.send_until_settled(open, deadline).await
+    }
+
+    async fn send_until_settled(
+        &self,
+        mut open: Vec<Open>,
+        deadline: Instant,
+    ) -> Result<(), BatchError> {
+        let mut pauses = Pauses::until(deadline, &self.options);
+        loop {
+            let sent = self.peer.send(&open, self.request_time(deadline)).await;
+            let Err(failure) = sent else {
+                return Ok(());
+            };
+            open = self.settle(open, deadline).await?;
+            let Some(first) = open.first() else {
+                return Ok(());
+            };
+            if open.len() > 1 && matches!(failure, AdapterError::Status { status: 404, .. }) {
+                return Err(first.at(unsupported("this adapter takes one entry at a time")));
+            }
+            if !pauses.pause(&failure).await {
+                return Err(first.at(failure));
+            }
+        }
+    }
+
+    /// Reads what stands on the ledger: an entry that is there is done, one that another writer
+    /// came before is refused, the rest stays open.
+    async fn settle(&self, open: Vec<Open>, deadline: Instant) -> Result<Vec<Open>, BatchError> {
+        let mut left = Vec::new();
+        for mut it in open {
+            let history = self.history(&it.entry.id, deadline).await;
+            let history = history.map_err(|error| it.at(error))?;
+            if history.holds(&it.entry.value) {
+                continue;
+            }
+            if history.len() > it.versions {
+                let judged = judge(&it.entry, &history).await;
+                (it.versions, it.route) = judged.map_err(|error| it.at(error))?;
+            }
+            left.push(it);
+        }
+        Ok(left)
+    }
+
+    /// Judges an entry against the ledger as it is.
+    async fn judge_first(
+        &self,
+        entry: &Entry,
+        deadline: Instant,
+    ) -> Result<(usize, Route), LedgerError> {
+        let history = match entry.intent {
+            // The whole history is not needed to see that there is one.
+            Intent::Create => {
+                let last = |time| self.peer.last(&entry.id, time);
+                if self.retrying(deadline, last).await?.is_some() {
+                    return Err(LedgerError::AlreadyExists);
+                }
+                History::default()
+            }
+            _ => self.history(&entry.id, deadline).await?,
+        };
+        judge(entry, &history).await
+    }
+}
+
+/// The versions that there are and how an entry joins them, or the rule that it breaks.
+async fn judge(entry: &Entry, history: &History) -> Result<(usize, Route), LedgerError> {
+    let (entry, head) = (entry.clone(), history.head()?);
+    let route = if head.is_some() {
+        Route::Append
+    } else {
+        Route::Create
+    };
+    // It checks a signature.
+    let judged = tokio::task::spawn_blocking(move || next_head(&entry, head.as_ref()));
+    judged.await.map_err(|_| LedgerError::Unavailable(None))??;
+    Ok((history.len(), route))
+}
