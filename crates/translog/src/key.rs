@@ -1,24 +1,19 @@
-//! Keys of logs (Ed25519 over the checkpoint) and of witnesses (Ed25519 over time and checkpoint).
+//! Public keys of logs (Ed25519 over the checkpoint) and of witnesses (Ed25519 over time and checkpoint).
 //!
 //! ```text
 //! key id  = SHA-256(name || 0x0A || type || public key)[0..4]
 //! vkey    = <name>+<key id, 8 hex digits>+<base64(type || public key)>
-//! secret  = PRIVATE+KEY+<name>+<key id, 8 hex digits>+<base64(type || seed)>
 //! ```
 //!
-//! Randomness is the caller's: keys are made from seeds.
-//!
-//! **Source:** `translog.md` §4 and §8; C2SP signed-note and tlog-cosignature. The secret form is
-//! that of the Go package `golang.org/x/mod/sumdb/note`.
+//! **Source:** `translog.md` §4 and §8; C2SP signed-note and tlog-cosignature.
 
 use std::fmt;
 
-use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signature, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
-use zeroize::Zeroizing;
 
-use crate::{Checkpoint, Origin, SignatureLine, text};
+use crate::{SignatureLine, text};
 
 /// The name of a key: of the log (its origin) or of the witness.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,7 +64,7 @@ pub enum KeyKind {
 
 impl KeyKind {
     /// The type byte of signed notes.
-    const fn byte(self) -> u8 {
+    pub(crate) const fn byte(self) -> u8 {
         match self {
             Self::Log => 0x01,
             Self::Witness => 0x04,
@@ -112,7 +107,7 @@ impl VerifierKey {
         };
         let name = KeyName::parse(name).map_err(KeyError::Name)?;
         let bytes = text::base64_bytes(key).ok_or(KeyError::Malformed)?;
-        let (kind, public) = typed(&bytes)?;
+        let (kind, public) = typed_key(&bytes)?;
         let public = VerifyingKey::from_bytes(&public).map_err(|_| KeyError::Point)?;
         if public.is_weak() {
             return Err(KeyError::Point);
@@ -180,7 +175,7 @@ impl VerifierKey {
         Some(statement)
     }
 
-    fn new(name: KeyName, kind: KeyKind, public: VerifyingKey) -> Self {
+    pub(crate) fn new(name: KeyName, kind: KeyKind, public: VerifyingKey) -> Self {
         let mut hash = Sha256::new();
         hash.update(name.as_str());
         hash.update([b'\n', kind.byte()]);
@@ -201,103 +196,6 @@ impl fmt::Display for VerifierKey {
         typed.extend(self.public.as_bytes());
         let (id, key) = (text::id_text(self.id), text::base64_text(&typed));
         write!(f, "{}+{id}+{key}", self.name)
-    }
-}
-
-/// The secret key of a log. It signs what it is given: that no two of its checkpoints contradict
-/// each other is upon whoever holds it.
-#[derive(Clone)]
-pub struct LogKey(SecretKey);
-
-impl LogKey {
-    /// The key of this log made from 32 secret random bytes.
-    #[must_use]
-    pub fn from_seed(origin: &Origin, seed: &[u8; 32]) -> Self {
-        let name = origin.key_name().clone();
-        Self(SecretKey::new(name, KeyKind::Log, seed))
-    }
-
-    /// Reads the secret text form.
-    ///
-    /// # Errors
-    /// [`KeyError`], which never holds the text.
-    pub fn parse(text: &str) -> Result<Self, KeyError> {
-        SecretKey::parse(text, KeyKind::Log).map(Self)
-    }
-
-    /// The secret text form, wiped when dropped.
-    #[must_use]
-    pub fn to_text(&self) -> Zeroizing<String> {
-        self.0.to_text()
-    }
-
-    /// The public key.
-    #[must_use]
-    pub fn verifier(&self) -> &VerifierKey {
-        &self.0.verifier
-    }
-
-    /// Signs a checkpoint of this log. A checkpoint with another origin than the key's name is
-    /// signed too, but no verifier takes that for a log's signature.
-    #[must_use]
-    pub fn sign(&self, checkpoint: &Checkpoint) -> SignatureLine {
-        let signature = self.0.signing.sign(checkpoint.to_string().as_bytes());
-        self.0.line(signature.to_bytes().to_vec())
-    }
-}
-
-impl fmt::Debug for LogKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LogKey({})", self.0.verifier)
-    }
-}
-
-/// The secret key of a witness, which may serve this one witness and nothing else.
-#[derive(Clone)]
-pub struct WitnessKey(SecretKey);
-
-impl WitnessKey {
-    /// The key of this witness made from 32 secret random bytes.
-    #[must_use]
-    pub fn from_seed(name: &KeyName, seed: &[u8; 32]) -> Self {
-        Self(SecretKey::new(name.clone(), KeyKind::Witness, seed))
-    }
-
-    /// Reads the secret text form.
-    ///
-    /// # Errors
-    /// [`KeyError`], which never holds the text.
-    pub fn parse(text: &str) -> Result<Self, KeyError> {
-        SecretKey::parse(text, KeyKind::Witness).map(Self)
-    }
-
-    /// The secret text form, wiped when dropped.
-    #[must_use]
-    pub fn to_text(&self) -> Zeroizing<String> {
-        self.0.to_text()
-    }
-
-    /// The public key.
-    #[must_use]
-    pub fn verifier(&self) -> &VerifierKey {
-        &self.0.verifier
-    }
-
-    /// Says that at this time (POSIX seconds) the checkpoint was the newest and largest seen, and
-    /// consistent with all seen before.
-    #[must_use]
-    pub fn cosign(&self, checkpoint: &Checkpoint, time_s: u64) -> SignatureLine {
-        let message = cosigned_message(&checkpoint.to_string(), time_s);
-        let signature = self.0.signing.sign(message.as_bytes());
-        let mut bytes = time_s.to_be_bytes().to_vec();
-        bytes.extend(signature.to_bytes());
-        self.0.line(bytes)
-    }
-}
-
-impl fmt::Debug for WitnessKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "WitnessKey({})", self.0.verifier)
     }
 }
 
@@ -380,77 +278,152 @@ pub(crate) fn check_key_set(keys: &[VerifierKey]) -> Result<(), KeySetError> {
 const COSIGNATURE_TIME_S_MAX: u64 = i64::MAX as u64;
 
 /// What a witness signs.
-fn cosigned_message(body: &str, time_s: u64) -> String {
+pub(crate) fn cosigned_message(body: &str, time_s: u64) -> String {
     format!("cosignature/v1\ntime {time_s}\n{body}")
 }
 
 /// A type byte that is known and 32 bytes.
-fn typed(bytes: &[u8]) -> Result<(KeyKind, [u8; 32]), KeyError> {
+pub(crate) fn typed_key(bytes: &[u8]) -> Result<(KeyKind, [u8; 32]), KeyError> {
     let (&byte, key) = bytes.split_first().ok_or(KeyError::Malformed)?;
     let kind = KeyKind::from_byte(byte).ok_or(KeyError::Type(byte))?;
     let key = key.try_into().map_err(|_| KeyError::Malformed)?;
     Ok((kind, key))
 }
 
-/// A signing key (wiped when dropped) with its public half.
-#[derive(Clone)]
-struct SecretKey {
-    signing: SigningKey,
-    verifier: VerifierKey,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{LogKey, Origin, WitnessKey};
 
-impl SecretKey {
-    const PREFIX: &str = "PRIVATE+KEY+";
+    const LOG: &str =
+        "anchors.example/default+2b1a01bb+AU0MMDS+gBHPu5NgKs1EVJYY450cLHMKuh/lDTIY8FZL";
+    const WITNESS: &str =
+        "witness.example/w1+50e42388+BLwil4xpElNRR4wONqXupHaFJxXMem4pXeLT5PffPVW3";
 
-    fn new(name: KeyName, kind: KeyKind, seed: &[u8; 32]) -> Self {
-        let signing = SigningKey::from_bytes(seed);
-        let verifier = VerifierKey::new(name, kind, signing.verifying_key());
-        Self { signing, verifier }
+    /// The vkey of these parts with the id that belongs to them.
+    fn vkey(name: &str, typed: &[u8]) -> String {
+        let mut hash = Sha256::new();
+        hash.update(name);
+        hash.update(b"\n");
+        hash.update(typed);
+        let [a, b, c, d, ..] = <[u8; 32]>::from(hash.finalize());
+        let (id, key) = (text::id_text([a, b, c, d]), text::base64_text(typed));
+        format!("{name}+{id}+{key}")
     }
 
-    fn parse(text: &str, expected: KeyKind) -> Result<Self, KeyError> {
-        let rest = text.strip_prefix(Self::PREFIX);
-        let mut parts = rest.ok_or(KeyError::Malformed)?.splitn(3, '+');
-        let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(KeyError::Malformed);
+    #[test]
+    fn a_vkey_is_given_back_byte_for_byte() {
+        for (vkey, name, id, kind) in [
+            (
+                LOG,
+                "anchors.example/default",
+                [0x2b, 0x1a, 0x01, 0xbb],
+                KeyKind::Log,
+            ),
+            (
+                WITNESS,
+                "witness.example/w1",
+                [0x50, 0xe4, 0x23, 0x88],
+                KeyKind::Witness,
+            ),
+        ] {
+            let key = VerifierKey::parse(vkey).unwrap();
+            assert_eq!(key.to_string(), vkey);
+            assert_eq!((key.name().as_str(), key.id()), (name, id));
+            assert_eq!(key.kind(), kind);
+        }
+    }
+
+    #[test]
+    fn no_single_change_of_a_vkey_is_taken_for_a_key() {
+        for vkey in [LOG, WITNESS] {
+            for (place, old) in vkey.char_indices() {
+                for new in "A0z+/= \n\u{e9}".chars().filter(|new| *new != old) {
+                    let mut text = vkey.to_owned();
+                    text.replace_range(place..=place, new.encode_utf8(&mut [0; 4]));
+                    assert!(VerifierKey::parse(&text).is_err(), "{text:?}");
+                }
+                let mut shorter = vkey.to_owned();
+                shorter.remove(place);
+                assert!(VerifierKey::parse(&shorter).is_err(), "{shorter:?}");
+            }
+            // The same id in capitals is another text.
+            let capitals = vkey.replace("bb+", "BB+").replace("+50e4", "+50E4");
+            assert_eq!(VerifierKey::parse(&capitals), Err(KeyError::Id));
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_named() {
+        let check = |vkey: &str, expected: KeyError| {
+            assert_eq!(VerifierKey::parse(vkey), Err(expected), "{vkey}");
         };
-        let name = KeyName::parse(name).map_err(KeyError::Name)?;
-        let bytes = text::base64_bytes(key).map(Zeroizing::new);
-        let (kind, seed) = typed(&bytes.ok_or(KeyError::Malformed)?)?;
-        let seed = Zeroizing::new(seed);
-        if kind != expected {
-            return Err(KeyError::Type(kind.byte()));
+        let key = VerifierKey::parse(LOG).unwrap();
+        let typed = |byte: u8| [&[byte], key.public_key().as_slice()].concat();
+        assert_eq!(vkey("anchors.example/default", &typed(0x01)), LOG);
+        for byte in [0x00, 0x02, 0x03, 0x05, 0x06, 0xff] {
+            check(&vkey("a", &typed(byte)), KeyError::Type(byte));
         }
-        let key = Self::new(name, kind, &seed);
-        if text::id_text(key.verifier.id) == id {
-            Ok(key)
-        } else {
-            Err(KeyError::Id)
-        }
+        check("", KeyError::Malformed);
+        check("a", KeyError::Malformed);
+        check("a+2b1a01bb", KeyError::Malformed);
+        check(&vkey("a", &[]), KeyError::Malformed);
+        check(&vkey("a", &[1; 32]), KeyError::Malformed);
+        check(
+            &vkey("a", &[typed(1), vec![0]].concat()),
+            KeyError::Malformed,
+        );
+        check(&vkey("", &typed(1)), KeyError::Name(NameError::Empty));
+        check(
+            &vkey("a b", &typed(1)),
+            KeyError::Name(NameError::Forbidden),
+        );
+        // No point of the curve; the neutral point, with which anyone can sign anything.
+        let mut point = [0; 33];
+        point[0] = 1;
+        point[1] = 2;
+        check(&vkey("a", &point), KeyError::Point);
+        point[1] = 1;
+        check(&vkey("a", &point), KeyError::Point);
     }
 
-    fn to_text(&self) -> Zeroizing<String> {
-        let mut typed = Zeroizing::new([0; 33]);
-        if let Some((first, seed)) = typed.split_first_mut() {
-            *first = self.verifier.kind.byte();
-            seed.copy_from_slice(self.signing.as_bytes());
-        }
-        let key = Zeroizing::new(text::base64_text(typed.as_slice()));
-        let (name, id) = (&self.verifier.name, text::id_text(self.verifier.id));
-        // In one allocation, for one that grows would leave a copy behind.
-        let bytes = Self::PREFIX.len() + name.as_str().len() + id.len() + key.len() + 2;
-        let mut text = Zeroizing::new(String::with_capacity(bytes));
-        for part in [Self::PREFIX, name.as_str(), "+", &id, "+", &key] {
-            text.push_str(part);
-        }
-        text
-    }
-
-    fn line(&self, bytes: Vec<u8>) -> SignatureLine {
-        SignatureLine {
-            name: self.verifier.name.clone(),
-            id: self.verifier.id,
-            bytes,
-        }
+    #[test]
+    fn keys_that_could_be_mistaken_are_refused_together() {
+        let origin = |text| Origin::parse(text).unwrap();
+        let log = |name, seed| {
+            LogKey::from_seed(&origin(name), &[seed; 32])
+                .verifier()
+                .clone()
+        };
+        let witness = |name, seed| {
+            let name = KeyName::parse(name).unwrap();
+            WitnessKey::from_seed(&name, &[seed; 32]).verifier().clone()
+        };
+        let check = |keys: &[VerifierKey], expected: Result<(), (&str, &str)>| {
+            let name = |text| KeyName::parse(text).unwrap();
+            let expected = expected.map_err(|(a, b)| KeySetError::Shared(name(a), name(b)));
+            assert_eq!(check_key_set(keys), expected);
+        };
+        check(&[], Ok(()));
+        check(
+            &[log("a", 1), witness("w", 2), log("a", 3), witness("w", 4)],
+            Ok(()),
+        );
+        check(&[witness("w", 2), log("a", 1), witness("w", 2)], Ok(()));
+        // One key for two logs: each of its signatures names the log.
+        check(&[log("a", 1), log("b", 1)], Ok(()));
+        check(&[log("a", 1), witness("w", 1)], Err(("a", "w")));
+        check(
+            &[log("a", 1), log("b", 2), witness("a", 1)],
+            Err(("a", "a")),
+        );
+        check(
+            &[witness("w", 1), log("b", 2), witness("v", 1)],
+            Err(("w", "v")),
+        );
+        let mut same_id = log("a", 2);
+        same_id.id = log("a", 1).id;
+        let ambiguous = KeySetError::Ambiguous(KeyName::parse("a").unwrap());
+        assert_eq!(check_key_set(&[log("a", 1), same_id]), Err(ambiguous));
     }
 }

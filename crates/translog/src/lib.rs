@@ -11,6 +11,7 @@ mod note;
 mod policy;
 mod proof;
 mod proof_file;
+mod secret_key;
 mod text;
 mod tile;
 mod tile_set;
@@ -22,7 +23,7 @@ pub use entry::{
     Entry, EntryError, Op, Opening, OpeningError, Salt, decode_openings, encode_openings,
 };
 pub use hash::{Hash, empty_root, leaf_hash, node_hash};
-pub use key::{KeyError, KeyKind, KeyName, KeySetError, LogKey, NameError, VerifierKey, WitnessKey};
+pub use key::{KeyError, KeyKind, KeyName, KeySetError, NameError, VerifierKey};
 pub use note::{
     Cosignature, NOTE_BYTES_MAX, NoteError, NoteSyntaxError, SIGNATURES_MAX, SignatureLine,
     SignedNote, Verified, verify_note,
@@ -36,6 +37,7 @@ pub use proof_file::{
     Extra, OnChain, PROOF_FILE_BYTES_MAX, ProofFile, ProofFileError, ProofFileSyntaxError,
     VerifiedProof,
 };
+pub use secret_key::{LogKey, WitnessKey};
 pub use tile::{
     BundleError, BundleId, IdError, TILE_WIDTH, TileId, all_tiles, decode_bundle, encode_bundle,
 };
