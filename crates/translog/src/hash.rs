@@ -40,3 +40,33 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
 pub fn empty_root() -> Hash {
     Sha256::digest([]).into()
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn hex(hash: Hash) -> String {
+        hash.iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .filter_map(|digit| char::from_digit(digit.into(), 16))
+            .collect()
+    }
+
+    /// The expected texts come from `sha256sum`.
+    #[test]
+    fn leaves_and_nodes_have_their_own_prefixes() {
+        let leaf = leaf_hash(b"");
+        assert_eq!(
+            hex(leaf),
+            "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+        );
+        assert_eq!(
+            hex(node_hash(&leaf, &leaf)),
+            "fe43d66afa4a9a5c4f9c9da89f4ffb52635c8f342e7ffb731d68e36c5982072a"
+        );
+        assert_eq!(
+            hex(empty_root()),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+    }
+}

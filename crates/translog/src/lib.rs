@@ -3,11 +3,13 @@
 //!
 //! **Source:** `translog.md`.
 
+mod bundle;
 mod checkpoint;
 mod entry;
 mod hash;
 mod key;
 mod note;
+mod opening;
 mod policy;
 mod proof;
 mod proof_file;
@@ -18,16 +20,16 @@ mod tile_set;
 mod tree;
 mod witness;
 
+pub use bundle::{BundleError, BundleId, decode_bundle, encode_bundle};
 pub use checkpoint::{Checkpoint, CheckpointError, Origin};
-pub use entry::{
-    Entry, EntryError, Op, Opening, OpeningError, Salt, decode_openings, encode_openings,
-};
+pub use entry::{Entry, EntryError, Op};
 pub use hash::{Hash, empty_root, leaf_hash, node_hash};
 pub use key::{KeyError, KeyKind, KeyName, KeySetError, NameError, VerifierKey};
 pub use note::{
     Cosignature, NOTE_BYTES_MAX, NoteError, NoteSyntaxError, SIGNATURES_MAX, SignatureLine,
     SignedNote, Verified, verify_note,
 };
+pub use opening::{Opening, OpeningError, Salt, decode_openings, encode_openings};
 pub use policy::{
     Accepted, POLICY_BYTES_MAX, POLICY_ITEMS_MAX, Policy, PolicyError, PolicyLineError, PolicyLog,
     PolicyRefusal, PolicyWitness,
@@ -38,9 +40,7 @@ pub use proof_file::{
     VerifiedProof,
 };
 pub use secret_key::{LogKey, WitnessKey};
-pub use tile::{
-    BundleError, BundleId, IdError, TILE_WIDTH, TileId, all_tiles, decode_bundle, encode_bundle,
-};
+pub use tile::{IdError, TILE_WIDTH, TileId, all_tiles};
 pub use tile_set::{
     MissingTile, TileError, TileSet, consistency_tiles, edge_tiles, inclusion_tiles,
 };

@@ -7,7 +7,8 @@ use thiserror::Error;
 
 use crate::hash::{Hash, node_hash};
 
-/// The longest proof there can be in a tree of up to 2^63 leaves.
+/// The longest proof that is accepted: enough for inclusion in 2^63 leaves, and for consistency of trees
+/// of up to 2^62.
 pub const PROOF_HASHES_MAX: usize = 63;
 
 /// Verifies that the leaf with hash `leaf` has number `index` in the tree with this size and root.

@@ -1,15 +1,13 @@
-//! The files of a log: tiles of up to 256 hashes, bundles of up to 256 entries, and how they are named.
+//! The tiles of a log, files of up to 256 hashes, and how they are named.
 //!
 //! ```text
 //! tile/<level>/<N>[.p/<W>]      W hashes of 32 bytes, 256 without .p
-//! tile/entries/<N>[.p/<W>]      W times: u16 length, big-endian || entry
-//! openings/<N>[.p/<W>]          a JSON array of W places (`entry.rs`)
 //! N: groups of three digits, all but the last with an x: 1234067 -> x001/x234/067
 //! ```
 //!
 //! A path is parsed strictly: there is one text for one file, so that what is cached is never ambiguous.
 //!
-//! **Source:** `translog.md` §5 and §6.
+//! **Source:** `translog.md` §5.
 
 use std::fmt::Write as _;
 
@@ -123,83 +121,6 @@ impl TileId {
     }
 }
 
-/// The name of an entry bundle, and of the bundle of openings beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct BundleId {
-    index: u64,
-    width: u16,
-}
-
-impl BundleId {
-    /// A bundle of `width` entries, the first of which is the entry number `index * 256`.
-    ///
-    /// # Errors
-    /// [`IdError`] for a number of 2^56 or more, a width of 0 or above 256.
-    pub fn new(index: u64, width: u16) -> Result<Self, IdError> {
-        check_place(index, width)?;
-        Ok(Self { index, width })
-    }
-
-    /// The number of the bundle.
-    #[must_use]
-    pub fn index(&self) -> u64 {
-        self.index
-    }
-
-    /// How many entries it holds, 1 to 256.
-    #[must_use]
-    pub fn width(&self) -> u16 {
-        self.width
-    }
-
-    /// Whether it holds 256 entries and never changes its name again.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.width == TILE_WIDTH
-    }
-
-    /// The full bundle at the same place.
-    #[must_use]
-    pub fn full(&self) -> Self {
-        Self {
-            width: TILE_WIDTH,
-            ..*self
-        }
-    }
-
-    /// Where the entries are served: `tile/entries/x001/234.p/5`.
-    #[must_use]
-    pub fn path(&self) -> String {
-        format!("tile/entries/{}", place_path(self.index, self.width))
-    }
-
-    /// Reads a path as [`BundleId::path`] writes it.
-    ///
-    /// # Errors
-    /// [`IdError`].
-    pub fn parse(path: &str) -> Result<Self, IdError> {
-        let rest = path.strip_prefix("tile/entries/").ok_or(IdError::Path)?;
-        let (index, width) = parse_place(rest)?;
-        canonical(Self::new(index, width)?, path, Self::path)
-    }
-
-    /// Where the openings are served, if they are public: `openings/x001/234.p/5`.
-    #[must_use]
-    pub fn openings_path(&self) -> String {
-        format!("openings/{}", place_path(self.index, self.width))
-    }
-
-    /// Reads a path as [`BundleId::openings_path`] writes it.
-    ///
-    /// # Errors
-    /// [`IdError`].
-    pub fn parse_openings(path: &str) -> Result<Self, IdError> {
-        let rest = path.strip_prefix("openings/").ok_or(IdError::Path)?;
-        let (index, width) = parse_place(rest)?;
-        canonical(Self::new(index, width)?, path, Self::openings_path)
-    }
-}
-
 /// Why a name is that of no tile and no bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -231,78 +152,13 @@ pub fn all_tiles(size: u64) -> impl Iterator<Item = TileId> {
     })
 }
 
-/// The bytes of an entry bundle.
-///
-/// # Errors
-/// [`BundleError::EntryTooLong`] for an entry of more than 65,535 bytes.
-pub fn encode_bundle<'a>(
-    entries: impl IntoIterator<Item = &'a [u8]>,
-) -> Result<Vec<u8>, BundleError> {
-    let mut bytes = Vec::new();
-    for entry in entries {
-        let length = u16::try_from(entry.len()).map_err(|_| BundleError::EntryTooLong)?;
-        bytes.extend_from_slice(&length.to_be_bytes());
-        bytes.extend_from_slice(entry);
-    }
-    Ok(bytes)
-}
-
-/// Reads a bundle that holds exactly `width` entries.
-///
-/// # Errors
-/// [`BundleError::WrongWidth`] for a width that no bundle has, [`BundleError::CutShort`],
-/// [`BundleError::LeftOver`].
-pub fn decode_bundle(bytes: &[u8], width: u16) -> Result<Vec<Vec<u8>>, BundleError> {
-    if !(1..=TILE_WIDTH).contains(&width) {
-        return Err(BundleError::WrongWidth);
-    }
-    let mut rest = bytes;
-    let mut entries = Vec::with_capacity(usize::from(width));
-    for entry_number in 0..width {
-        let cut_short = BundleError::CutShort { entry_number };
-        let (length, after) = rest.split_first_chunk().ok_or(cut_short)?;
-        let length = usize::from(u16::from_be_bytes(*length));
-        let (entry, after) = after.split_at_checked(length).ok_or(cut_short)?;
-        entries.push(entry.to_vec());
-        rest = after;
-    }
-    if !rest.is_empty() {
-        return Err(BundleError::LeftOver { bytes: rest.len() });
-    }
-    Ok(entries)
-}
-
-/// Why bytes are no bundle, or entries cannot become one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum BundleError {
-    /// An entry is longer than its length field can say.
-    #[error("an entry of a bundle has at most 65535 bytes")]
-    EntryTooLong,
-    /// Asked for a width of 0 or above 256.
-    #[error("a bundle has 1 to 256 entries")]
-    WrongWidth,
-    /// The bytes end within an entry.
-    #[error("the bundle ends within its entry {entry_number}")]
-    CutShort {
-        /// Counted from 0 within the bundle.
-        entry_number: u16,
-    },
-    /// There are bytes after the last entry.
-    #[error("{bytes} bytes after the last entry of a bundle")]
-    LeftOver {
-        /// How many.
-        bytes: usize,
-    },
-}
-
 /// The width of tile `index` at a level with `hashes` complete hashes, of which it has at least one.
 fn width_in(index: u64, hashes: u64) -> u16 {
     let from_here = hashes.saturating_sub(index << 8);
     u16::try_from(from_here).map_or(TILE_WIDTH, |width| width.min(TILE_WIDTH))
 }
 
-fn check_place(index: u64, width: u16) -> Result<(), IdError> {
+pub(crate) fn check_place(index: u64, width: u16) -> Result<(), IdError> {
     if index > INDEX_MAX {
         return Err(IdError::Index);
     }
@@ -313,7 +169,7 @@ fn check_place(index: u64, width: u16) -> Result<(), IdError> {
 }
 
 /// `x001/234` or `x001/234.p/5`.
-fn place_path(index: u64, width: u16) -> String {
+pub(crate) fn place_path(index: u64, width: u16) -> String {
     let mut groups = vec![index % 1000];
     let mut rest = index / 1000;
     while rest > 0 {
@@ -335,7 +191,7 @@ fn place_path(index: u64, width: u16) -> String {
 }
 
 /// Reads what [`place_path`] writes. What it lets through beyond that is refused by [`canonical`].
-fn parse_place(text: &str) -> Result<(u64, u16), IdError> {
+pub(crate) fn parse_place(text: &str) -> Result<(u64, u16), IdError> {
     let (number, width) = match text.split_once(".p/") {
         Some((number, width)) => {
             let width = u16::try_from(parse_decimal(width)?).map_err(|_| IdError::Width)?;
@@ -368,10 +224,114 @@ fn parse_decimal(text: &str) -> Result<u64, IdError> {
 
 /// One text for one file: what was read is written again and compared. This refuses leading zeros, a
 /// missing or superfluous `x`, and `.p/256`.
-fn canonical<T>(id: T, path: &str, write: impl Fn(&T) -> String) -> Result<T, IdError> {
+pub(crate) fn canonical<T>(id: T, path: &str, write: impl Fn(&T) -> String) -> Result<T, IdError> {
     if write(&id) == path {
         Ok(id)
     } else {
         Err(IdError::Path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::BundleId;
+    use proptest::prelude::*;
+
+    #[test]
+    fn paths() {
+        let cases = [
+            (0, 0, 256, "tile/0/000"),
+            (0, 5, 1, "tile/0/005.p/1"),
+            (1, 999, 255, "tile/1/999.p/255"),
+            (7, 1000, 256, "tile/7/x001/000"),
+            (10, 1_234_067, 12, "tile/10/x001/x234/067.p/12"),
+            (63, 1_000_000, 256, "tile/63/x001/x000/000"),
+            (0, INDEX_MAX, 256, "tile/0/x072/x057/x594/x037/x927/935"),
+        ];
+        for (level, index, width, path) in cases {
+            let tile = TileId::new(level, index, width).unwrap();
+            assert_eq!(tile.path(), path);
+            assert_eq!(TileId::parse(path), Ok(tile));
+        }
+    }
+
+    #[test]
+    fn numbers_out_of_range_make_no_name() {
+        assert_eq!(TileId::new(64, 0, 1), Err(IdError::Level));
+        assert_eq!(TileId::new(0, INDEX_MAX + 1, 1), Err(IdError::Index));
+        for width in [0, 257, u16::MAX] {
+            assert_eq!(TileId::new(0, 0, width), Err(IdError::Width));
+        }
+    }
+
+    /// What may stand for N and W, and what may not: the same for tiles, entries and openings.
+    #[test]
+    fn hostile_places_are_refused() {
+        let zeros = format!("{}000", "x000/".repeat(10_000));
+        let cases = "
+            / 0 00 0000 1 x001 x001/ 001/000 x000/001 x000/x001/000 x001/00 x001/0000 x001//000
+            x001/x000 X001/000 xx01/000 /000 000/ +00 -01 0x1 1e3 %30%30%30 x001%2F000 %2e%2e ..
+            ../000 000/.. 000.p 000.p/ 000.p/0 000.p/00 000.p/01 000.p/256 000.p/257 000.p/65536
+            000.p/65537 000.p/99999999999999999999999 000.p/+1 000.p/-1 000.p/1/ 000.p/1.p/1
+            000.p/x01 000.p//1 000.P/1 000p/1 x001.p/1/000 000? 000# 000\0 ٠٠٠ ééé é00
+            x072/x057/x594/x037/x927/936 x018/x446/x744/x073/x709/x551/616
+            x999/x999/x999/x999/x999/x999/x999/x999/999";
+        let with_spaces = [
+            "", " ", "000 ", " 000", "000\n", "000.p/1 ", "000.p/ 1", &zeros,
+        ];
+        for place in cases.split_whitespace().chain(with_spaces) {
+            let tile = format!("tile/0/{place}");
+            assert!(TileId::parse(&tile).is_err(), "{tile}");
+            let bundle = format!("tile/entries/{place}");
+            assert!(BundleId::parse(&bundle).is_err(), "{bundle}");
+            let openings = format!("openings/{place}");
+            assert!(BundleId::parse_openings(&openings).is_err(), "{openings}");
+        }
+    }
+
+    #[test]
+    fn hostile_prefixes_and_levels_are_refused() {
+        let cases = "
+            tile tile/ tile/0 tile//000 tile/00/000 tile/01/000 tile/64/000 tile/255/000
+            tile/256/000 tile/18446744073709551616/000 tile/-1/000 tile/+1/000 tile/x/000
+            tile/%30/000 tile/entries/000 tile/0/entries/000 /tile/0/000 Tile/0/000
+            tile/8/0/000 entries/000 tile/0/000/..";
+        for path in cases.split_whitespace().chain(["", "tile/ 0/000"]) {
+            assert!(TileId::parse(path).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_example_of_the_specification() {
+        let tiles: Vec<_> = all_tiles(70_000).collect();
+        let count = |level, width| {
+            let of = |tile: &&TileId| tile.level == level && tile.width == width;
+            tiles.iter().filter(of).count()
+        };
+        assert_eq!((count(0, 256), count(0, 112)), (273, 1));
+        assert_eq!((count(1, 256), count(1, 17), count(2, 1)), (1, 1, 1));
+        assert_eq!(tiles.len(), 277);
+        let paths: Vec<_> = all_tiles(256).map(|tile| tile.path()).collect();
+        assert_eq!(paths, ["tile/0/000", "tile/1/000.p/1"]);
+        assert_eq!(all_tiles(0).count(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn names_are_read_as_written(level in 0..=63u8, index in 0..=INDEX_MAX, bits in 0..56u32, width in 1..=256u16) {
+            // Numbers of all lengths, not only the longest.
+            let index = index >> bits;
+            let tile = TileId::new(level, index, width).unwrap();
+            prop_assert_eq!(TileId::parse(&tile.path()), Ok(tile));
+        }
+
+        #[test]
+        fn one_text_for_one_file(path in "tile/[0-9]{1,2}/(x[0-9]{3}/){0,3}[0-9]{3}(\\.p/[0-9]{1,3})?") {
+            if let Ok(tile) = TileId::parse(&path) {
+                prop_assert_eq!(tile.path(), path);
+            }
+        }
+
     }
 }
