@@ -13,6 +13,7 @@ mod domains;
 mod error;
 mod front;
 mod guard;
+mod key_file;
 mod listener;
 mod logging;
 mod path;
@@ -34,7 +35,12 @@ pub use domain_config::{
 pub use domains::{Anchoring, DomainTable, Domains};
 pub use error::{ApiError, empty, json, message, raw};
 pub use front::{Readiness, typed_json};
+pub use key_file::{
+    KeyFileError, load as load_key_file, load_or_create as load_or_create_key_file,
+};
 pub use logging::start_logging;
 pub use path::segments;
-pub use process::{EXIT_FAILED, OpenPart, Part, clock_ms, exit_code, lock_store, serve};
+pub use process::{
+    EXIT_FAILED, OpenPart, Part, clock_ms, exit_code, lock_store, serve, serve_routes,
+};
 pub use setup::{ServeArgs, Setup};

@@ -10,6 +10,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::response::Response;
+use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,7 +24,6 @@ use tokio::time::{Instant, Sleep};
 use crate::body::STALL_PRESSED;
 use crate::budget::BodyBudget;
 use crate::config::LimitsConfig;
-use crate::front::Front;
 
 /// Largest request header with its line, in bytes; more is answered 431. Also the size of the
 /// pieces in which a body is read, so that many connections cost little.
@@ -50,17 +51,21 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves until `stop` says so, then lets what is in flight end, up to the configured time.
+/// Answers each request by `answer` until `stop` says so, then lets what is in flight end, up to the configured time.
 ///
 /// # Errors
 /// When the listener itself fails for good; a failed connection is not an error of the node.
-pub(crate) async fn serve(
+pub(crate) async fn serve<A, F>(
     listener: TcpListener,
-    front: Arc<Front>,
+    answer: A,
     limits: LimitsConfig,
     budget: BodyBudget,
     stop: impl Future<Output = ()>,
-) -> io::Result<()> {
+) -> io::Result<()>
+where
+    A: Fn(SocketAddr, Request<Body>) -> F + Clone + Send + 'static,
+    F: Future<Output = Response> + Send,
+{
     let slots = Arc::new(Semaphore::new(limits.connections_max));
     let (ending, _) = watch::channel(false);
     let mut connections = tokio::task::JoinSet::new();
@@ -83,7 +88,7 @@ pub(crate) async fn serve(
             continue;
         };
         let connection = Connection {
-            front: Arc::clone(&front),
+            answer: answer.clone(),
             peer,
             header_time: Duration::from_millis(limits.header_ms_max),
             write_stall: Duration::from_millis(limits.write_stall_ms_max),
@@ -115,8 +120,8 @@ async fn turn_away(mut stream: TcpStream) {
     let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(ANSWER)).await;
 }
 
-struct Connection {
-    front: Arc<Front>,
+struct Connection<A> {
+    answer: A,
     peer: SocketAddr,
     header_time: Duration,
     write_stall: Duration,
@@ -124,18 +129,19 @@ struct Connection {
     ending: watch::Receiver<bool>,
 }
 
-impl Connection {
+impl<A, F> Connection<A>
+where
+    A: Fn(SocketAddr, Request<Body>) -> F,
+    F: Future<Output = Response>,
+{
     async fn run(mut self, stream: TcpStream) {
         // Small answers go out at once; what is large is sent in one piece anyway.
         let _ = stream.set_nodelay(true);
         let guarded = StallGuard::new(stream, self.write_stall, self.budget);
-        let (front, peer) = (self.front, self.peer);
-        let service = service_fn(move |request: http::Request<Incoming>| {
-            let front = Arc::clone(&front);
-            async move {
-                let answer = front.answer(peer, request.map(Body::new)).await;
-                Ok::<_, std::convert::Infallible>(answer)
-            }
+        let (answer, peer) = (self.answer, self.peer);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let answer = answer(peer, request.map(Body::new));
+            async move { Ok::<_, std::convert::Infallible>(answer.await) }
         });
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())

@@ -14,8 +14,11 @@ use anyhow::Context;
 use axum::Router;
 use axum::response::IntoResponse;
 use http::StatusCode;
+use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::budget::BodyBudget;
+use crate::config::LimitsConfig;
 use crate::cors::Cors;
 use crate::error::{ApiError, empty};
 use crate::front::{Front, Readiness};
@@ -88,6 +91,42 @@ pub fn serve(
     outcome.map(drop)
 }
 
+/// Serves routes of a process that is no node: limits on time, connections and bodies, and the good
+/// end on SIGTERM or SIGINT, but nothing of what a node has in front of its services. Prints
+/// `listening on http://…` on stdout when it is ready.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub fn serve_routes(
+    listen: SocketAddr,
+    routes: Router,
+    limits: LimitsConfig,
+    budget: BodyBudget,
+) -> anyhow::Result<()> {
+    raise_open_files();
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(async {
+        let listener = bind(listen)?;
+        let address = listener.local_addr()?;
+        let routes = routes.layer(CatchPanicLayer::custom(answer_panic));
+        let stop = stop_signal()?;
+        announce(&format!("listening on http://{address}"))?;
+        let answer = move |_, request| {
+            let routes = routes.clone();
+            async move {
+                match routes.oneshot(request).await {
+                    Ok(answer) => answer,
+                    Err(never) => match never {},
+                }
+            }
+        };
+        listener::serve(listener, answer, limits, budget, stop).await?;
+        Ok(())
+    });
+    runtime.shutdown_timeout(LEFTOVERS_TIME_MAX);
+    outcome
+}
+
 /// The variables that could be meant for us. Other programs' may hold any bytes.
 fn as_text(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -125,20 +164,16 @@ impl Setup {
     /// When the address cannot be listened on.
     async fn run(self, parts: Vec<Part>) -> anyhow::Result<Vec<File>> {
         raise_open_files();
-        let listen = self.config.node.listen;
-        let listener = listener::bind(listen).with_context(|| {
-            format!(
-                "cannot listen on {listen}; if another process has the port, try --listen {}:0",
-                listen.ip()
-            )
-        })?;
+        let listener = bind(self.config.node.listen)?;
         let address = listener.local_addr()?;
         let limits = self.config.limits.clone();
         let (front, locks) = self.front(address, parts);
         // From the announcement on a signal must end the process in good order.
         let stop = stop_signal()?;
         announce(&format!("listening on http://{address}"))?;
-        listener::serve(listener, Arc::new(front), limits, self.budget, stop).await?;
+        let front = Arc::new(front);
+        let answer = move |peer, request| Arc::clone(&front).answer(peer, request);
+        listener::serve(listener, answer, limits, self.budget, stop).await?;
         tracing::info!("stopped");
         Ok(locks)
     }
@@ -166,6 +201,15 @@ impl Setup {
         };
         (front, locks)
     }
+}
+
+fn bind(listen: SocketAddr) -> anyhow::Result<tokio::net::TcpListener> {
+    listener::bind(listen).with_context(|| {
+        format!(
+            "cannot listen on {listen}; if another process has the port, try --listen {}:0",
+            listen.ip()
+        )
+    })
 }
 
 /// Unmatched paths and methods alike, as in the reference: 404 without a body.

@@ -1,0 +1,275 @@
+//! Files that hold one secret key as text: only their owner may read them, and one that is not there
+//! is made with a fresh key.
+//!
+//! A new file is written beside its place, synced, then given its name, which fails if the name was
+//! taken meanwhile. A crash at any point leaves no file or a whole one, and at most a temporary file
+//! `.NAME.RANDOM.tmp` beside it, which nothing reads and only its owner may.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+/// The longest key file, in bytes. The text form of a log's key has at most some 350.
+const KEY_FILE_BYTES_MAX: u64 = 4096;
+const PRIVATE_FILE: u32 = 0o600;
+const PRIVATE_FOLDER: u32 = 0o700;
+/// What group and others may do with a file: nothing.
+const OTHERS: u32 = 0o077;
+
+/// Reads the key of a file, without the white space around it.
+///
+/// # Errors
+/// [`KeyFileError`]. The key is in none of them.
+pub fn load(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
+    let cannot = |cause| KeyFileError::Unreadable {
+        path: path.to_owned(),
+        cause,
+    };
+    let file = File::open(path).map_err(cannot)?;
+    let facts = file.metadata().map_err(cannot)?;
+    if !facts.is_file() {
+        return Err(KeyFileError::NoKey(path.to_owned()));
+    }
+    let mode = facts.permissions().mode() & 0o7777;
+    if mode & OTHERS != 0 {
+        let path = path.to_owned();
+        return Err(KeyFileError::Exposed { path, mode });
+    }
+    // Room from the start, since a buffer that grows leaves copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(
+        usize::try_from(KEY_FILE_BYTES_MAX).unwrap_or_default() + 1,
+    ));
+    let read = file.take(KEY_FILE_BYTES_MAX + 1).read_to_string(&mut text);
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return Err(KeyFileError::NoKey(path.to_owned()));
+        }
+        Err(error) => return Err(cannot(error)),
+        Ok(_) => {}
+    }
+    let key = text.trim();
+    let too_long = u64::try_from(text.len()).is_ok_and(|length| length > KEY_FILE_BYTES_MAX);
+    if key.is_empty() || too_long {
+        return Err(KeyFileError::NoKey(path.to_owned()));
+    }
+    Ok(Zeroizing::new(key.to_owned()))
+}
+
+/// Reads the key of a file as [`load`] does. If there is no such file, `make` forms a key from 32
+/// random bytes, and it is durable under the path (mode 0600, new folders 0700) before this returns.
+/// Two processes that do this at once get the same key.
+///
+/// # Errors
+/// [`KeyFileError`]. The key is in none of them.
+pub fn load_or_create(
+    path: &Path,
+    make: impl FnOnce(&[u8; 32]) -> Zeroizing<String>,
+) -> Result<Zeroizing<String>, KeyFileError> {
+    match load(path) {
+        Err(KeyFileError::Unreadable { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {}
+        loaded => return loaded,
+    }
+    let cannot = |cause| KeyFileError::Uncreatable {
+        path: path.to_owned(),
+        cause,
+    };
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(seed.as_mut_slice()).map_err(|error| cannot(no_randomness(error)))?;
+    let text = make(&seed);
+    create(path, &text).map_err(cannot)?;
+    load(path)
+}
+
+/// Why a key file cannot be used. The Display of each tells what to do.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum KeyFileError {
+    /// Others than the owner may do something with the file.
+    #[error(
+        "{} is open to others (mode {mode:04o}); if they are not to have the key: chmod 600 {}",
+        path.display(), path.display()
+    )]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It cannot be opened or read.
+    #[error("the key file {} cannot be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// It cannot be made.
+    #[error("the key file {} cannot be created", path.display())]
+    Uncreatable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// A folder, an empty file, bytes that are no text, or more than a key has.
+    #[error("{} does not hold a key; put back the right file from your backup", .0.display())]
+    NoKey(PathBuf),
+}
+
+/// Makes the file if its name is free; one that is there is kept.
+fn create(path: &Path, text: &str) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let missing: Vec<_> = folder.ancestors().take_while(|it| !it.exists()).collect();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(PRIVATE_FOLDER)
+        .create(folder)?;
+    let temporary = temporary_beside(path, folder)?;
+    let linked = write_new(&temporary, text).and_then(|()| fs::hard_link(&temporary, path));
+    let _ = fs::remove_file(&temporary);
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => File::open(folder)?.sync_all()?,
+    }
+    // A new folder is durable when the one above it is.
+    let above = missing.iter().filter_map(|it| it.parent());
+    above
+        .filter(|it| *it != Path::new(""))
+        .try_for_each(|it| File::open(it)?.sync_all())
+}
+
+fn temporary_beside(path: &Path, folder: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+    // Random, so that two who make the key at once do not write to one file.
+    let mark = getrandom::u64().map_err(no_randomness)?;
+    let mut temporary = std::ffi::OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{mark:016x}.tmp"));
+    Ok(folder.join(temporary))
+}
+
+fn no_randomness(error: getrandom::Error) -> io::Error {
+    io::Error::other(error.to_string())
+}
+
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(PRIVATE_FILE)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    fn text_of(seed: &[u8; 32]) -> Zeroizing<String> {
+        Zeroizing::new(format!("{seed:?}"))
+    }
+
+    fn never(_: &[u8; 32]) -> Zeroizing<String> {
+        unreachable!("a key is there already")
+    }
+
+    #[test]
+    fn a_key_is_made_once_and_only_for_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/keys/log-key");
+        let key = load_or_create(&path, text_of).unwrap();
+        assert!(key.len() >= 32 + 2);
+        assert_eq!(load_or_create(&path, never).unwrap(), key);
+        assert_eq!(load(&path).unwrap(), key);
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", *key));
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(&folder.path().join("new")), 0o700);
+        assert_eq!(mode(&folder.path().join("new/keys")), 0o700);
+        let left = path.parent().unwrap().read_dir().unwrap().count();
+        assert_eq!(left, 1, "something was left behind");
+        let other = folder.path().join("other");
+        assert_ne!(load_or_create(&other, text_of).unwrap(), key);
+    }
+
+    #[test]
+    fn a_file_that_others_can_use_is_refused_with_the_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        load_or_create(&path, text_of).unwrap();
+        for mode in [0o640, 0o604, 0o620, 0o601, 0o660, 0o644] {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let refused = load_or_create(&path, never).unwrap_err().to_string();
+            let remedy = format!("chmod 600 {}", path.display());
+            assert!(refused.ends_with(&remedy), "{refused}");
+        }
+        for mode in [0o600, 0o400] {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            load_or_create(&path, never).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let too_long = vec![b'k'; usize::try_from(KEY_FILE_BYTES_MAX).unwrap() + 1];
+        for contents in [b"".as_slice(), b" \n", b"\xff\xfe", &too_long] {
+            let _ = fs::remove_file(&path);
+            let mut options = OpenOptions::new();
+            let options = options.write(true).create_new(true).mode(0o600);
+            options.open(&path).unwrap().write_all(contents).unwrap();
+            let refused = load_or_create(&path, never).unwrap_err();
+            assert!(matches!(refused, KeyFileError::NoKey(_)), "{refused}");
+            assert_eq!(fs::read(&path).unwrap(), contents);
+        }
+        let refused = load_or_create(folder.path(), never).unwrap_err();
+        assert!(matches!(refused, KeyFileError::NoKey(_)), "{refused}");
+        let refused = load(&folder.path().join("none")).unwrap_err();
+        assert!(
+            matches!(refused, KeyFileError::Unreadable { .. }),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn all_who_make_it_at_once_get_the_same_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let barrier = std::sync::Barrier::new(8);
+        let made = AtomicU32::new(0);
+        let keys: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        load_or_create(&path, |seed| {
+                            made.fetch_add(1, Ordering::Relaxed);
+                            text_of(seed)
+                        })
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|it| it.join().unwrap()).collect()
+        });
+        assert!(made.load(Ordering::Relaxed) >= 1);
+        let first = keys[0].as_ref().unwrap();
+        for key in &keys {
+            assert_eq!(key.as_ref().unwrap(), first);
+        }
+    }
+}
