@@ -13,7 +13,7 @@ FLIPS ?= 1000
 # Size of the file whose upload and download is measured.
 MEMORY_BYTES ?= 1073741824
 
-.PHONY: help run install test verify check interop
+.PHONY: help run install test verify check interop contracts
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -41,3 +41,6 @@ check: ## Check format, lints and documentation
 
 interop: ## Drive the unmodified OpenDSU SDK (OPENDSU_SDK names its checkout)
 	$(IN_ENV) cargo test --locked -p conformance-tests --test interop --test interop_dsu -- --nocapture --test-threads=1
+
+contracts: ## Compile the contracts again (anchor-service/contracts)
+	node anchor-service/contracts/build.mjs "$$(.ci/tools)/node_modules" anchor-service/contracts/artifacts
