@@ -11,6 +11,7 @@ mod key;
 mod note;
 mod opening;
 mod policy;
+mod policy_text;
 mod proof;
 mod proof_file;
 mod secret_key;
@@ -30,10 +31,8 @@ pub use note::{
     SignedNote, Verified, verify_note,
 };
 pub use opening::{Opening, OpeningError, Salt, decode_openings, encode_openings};
-pub use policy::{
-    Accepted, POLICY_BYTES_MAX, POLICY_ITEMS_MAX, Policy, PolicyError, PolicyLineError, PolicyLog,
-    PolicyRefusal, PolicyWitness,
-};
+pub use policy::{Accepted, Policy, PolicyLog, PolicyRefusal, PolicyWitness};
+pub use policy_text::{POLICY_BYTES_MAX, POLICY_ITEMS_MAX, PolicyError, PolicyLineError};
 pub use proof::{PROOF_HASHES_MAX, ProofError, verify_consistency, verify_inclusion};
 pub use proof_file::{
     Extra, OnChain, PROOF_FILE_BYTES_MAX, ProofFile, ProofFileError, ProofFileSyntaxError,

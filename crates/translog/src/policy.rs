@@ -1,40 +1,19 @@
 //! Trust policies: which logs are known, which witnesses, and how many of those have to agree.
 //!
-//! ```text
-//! # a comment
-//! log <vkey> [<url>]
-//! witness <name> <vkey> [<url>]
-//! group <name> <k|any|all> <member>...
-//! quorum <name|none>
-//! ```
-//!
-//! A group and the quorum name what stands above them. Logs sign with keys of type 0x01, witnesses
-//! with keys of type 0x04.
-//!
-//! **Source:** `translog.md` §8; C2SP tlog-policy. A policy without witnesses may leave out
-//! `quorum none`, which C2SP demands always.
+//! **Source:** `translog.md` §8; C2SP tlog-policy.
 
 use thiserror::Error;
 
-use crate::key::check_key_set;
-use crate::{
-    Checkpoint, Cosignature, KeyError, KeyKind, KeySetError, NoteError, Origin, SignedNote,
-    VerifierKey, text, verify_note,
-};
-
-/// The longest policy, in bytes.
-pub const POLICY_BYTES_MAX: usize = 64 * 1024;
-
-/// The most logs, the most witnesses and the most groups. C2SP recommends 32 at least.
-pub const POLICY_ITEMS_MAX: usize = 128;
+use crate::policy_text::{self, PolicyError};
+use crate::{Checkpoint, Cosignature, NoteError, Origin, SignedNote, VerifierKey, verify_note};
 
 /// Whom a reader believes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    logs: Vec<PolicyLog>,
-    witnesses: Vec<PolicyWitness>,
-    groups: Vec<Group>,
-    quorum: Quorum,
+    pub(crate) logs: Vec<PolicyLog>,
+    pub(crate) witnesses: Vec<PolicyWitness>,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) quorum: Quorum,
 }
 
 /// A log that is believed.
@@ -68,22 +47,12 @@ pub struct Accepted {
 }
 
 impl Policy {
-    /// Reads a policy of at most [`POLICY_BYTES_MAX`] bytes.
+    /// Reads a policy of at most [`POLICY_BYTES_MAX`](crate::POLICY_BYTES_MAX) bytes.
     ///
     /// # Errors
     /// [`PolicyError`] names the line and what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        if text.len() > POLICY_BYTES_MAX {
-            return Err(PolicyError::TooLong);
-        }
-        let mut draft = Draft::default();
-        for (line, number) in text.split('\n').zip(1..) {
-            draft.read(line).map_err(|problem| PolicyError::Line {
-                line: number,
-                problem,
-            })?;
-        }
-        draft.finish()
+        policy_text::parse(text)
     }
 
     /// The logs, in the order of the text.
@@ -121,7 +90,7 @@ impl Policy {
         })
     }
 
-    fn keys(&self) -> Vec<VerifierKey> {
+    pub(crate) fn keys(&self) -> Vec<VerifierKey> {
         let logs = self.logs.iter().map(|log| &log.key);
         let witnesses = self.witnesses.iter().map(|witness| &witness.key);
         logs.chain(witnesses).cloned().collect()
@@ -153,72 +122,6 @@ impl Policy {
     }
 }
 
-/// Why a text is no policy.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum PolicyError {
-    /// More than [`POLICY_BYTES_MAX`] bytes.
-    #[error("the policy is longer than {POLICY_BYTES_MAX} bytes")]
-    TooLong,
-    /// One line.
-    #[error("line {line} of the policy is not valid")]
-    Line {
-        /// Counted from 1.
-        line: usize,
-        /// What is wrong with it.
-        #[source]
-        problem: PolicyLineError,
-    },
-    /// Witnesses, but no word on how many of them are needed.
-    #[error("the policy has witnesses and no quorum line")]
-    QuorumMissing,
-    /// A key that serves twice.
-    #[error("the keys of the policy cannot be used together")]
-    Keys(#[source] KeySetError),
-}
-
-/// What is wrong with a line of a policy.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum PolicyLineError {
-    /// A control character other than tab.
-    #[error("the line has a control character")]
-    ControlCharacter,
-    /// The first word is none of log, witness, group and quorum.
-    #[error("a line begins with log, witness, group, quorum or #")]
-    Keyword,
-    /// Words are missing or too many.
-    #[error("the line has too few or too many words")]
-    Words,
-    /// The vkey.
-    #[error("the key is not valid")]
-    Key(#[source] KeyError),
-    /// A witness's key for a log, or the other way round.
-    #[error("the key is not of the type that such a line needs")]
-    KeyType,
-    /// The public key stands in an earlier line of the same sort.
-    #[error("the key stands in the policy already")]
-    KeyTwice,
-    /// The name is defined already, or is `none`.
-    #[error("the name is taken")]
-    NameTaken,
-    /// No line above defines the name.
-    #[error("no line above defines {0}")]
-    NameUnknown(String),
-    /// The name is a member of a group already.
-    #[error("{0} is a member of a group already")]
-    MemberTwice(String),
-    /// Not `any`, `all` or a number from 1 to the number of members.
-    #[error("the threshold is not any, all or a number from 1 to that of the members")]
-    Threshold,
-    /// A second quorum line.
-    #[error("the policy has a quorum already")]
-    QuorumTwice,
-    /// More than [`POLICY_ITEMS_MAX`] of a sort.
-    #[error("the policy has more than {POLICY_ITEMS_MAX} lines of this sort")]
-    TooMany,
-}
-
 /// Why a note does not satisfy a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -236,181 +139,137 @@ pub enum PolicyRefusal {
 
 /// A witness or a group, by its place in the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Member {
+pub(crate) enum Member {
     Witness(usize),
     Group(usize),
 }
 
 /// Who has to cosign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Quorum {
+pub(crate) enum Quorum {
     Nobody,
     Member(Member),
 }
 
 /// Members of which so many have to agree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Group {
-    name: String,
-    threshold: usize,
-    members: Vec<Member>,
+pub(crate) struct Group {
+    pub(crate) name: String,
+    pub(crate) threshold: usize,
+    pub(crate) members: Vec<Member>,
 }
 
-/// The reserved name of the quorum that asks for nothing.
-const NONE: &str = "none";
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy_text::tests::{log_key, policy, witness_key};
 
-/// What the lines so far define.
-#[derive(Default)]
-struct Draft {
-    logs: Vec<PolicyLog>,
-    witnesses: Vec<PolicyWitness>,
-    groups: Vec<Group>,
-    quorum: Option<Quorum>,
-}
+    /// Witnesses 1 to 3 of one operator, 4 and 5 of another.
+    const TWO_LEVELS: &str = "# two operators\n\
+        log <L6>\n\
+        witness X1 <W1>\nwitness X2 <W2>\nwitness X3 <W3>\n\
+        group X 2 X1 X2 X3\n\
+        witness Y1 <W4>\nwitness Y2 <W5>\n\
+        group Y any Y1 Y2\n\
+        group X-and-Y all X Y\n\
+        quorum X-and-Y\n";
 
-impl Draft {
-    fn read(&mut self, line: &str) -> Result<(), PolicyLineError> {
-        if line.contains(|c: char| c != '\t' && c.is_ascii_control()) {
-            return Err(PolicyLineError::ControlCharacter);
-        }
-        // Space and tab only: other white space may be part of a name.
-        let words: Vec<&str> = line.split([' ', '\t']).filter(|w| !w.is_empty()).collect();
-        match *words.as_slice() {
-            [] => Ok(()),
-            [first, ..] if first.starts_with('#') => Ok(()),
-            ["log", vkey] => self.log(vkey, None),
-            ["log", vkey, url] => self.log(vkey, Some(url)),
-            ["witness", name, vkey] => self.witness(name, vkey, None),
-            ["witness", name, vkey, url] => self.witness(name, vkey, Some(url)),
-            ["group", name, threshold, ref members @ ..] if !members.is_empty() => {
-                self.group(name, threshold, members)
-            }
-            ["quorum", name] => self.quorum(name),
-            ["log" | "witness" | "group" | "quorum", ..] => Err(PolicyLineError::Words),
-            _ => Err(PolicyLineError::Keyword),
-        }
-    }
-
-    fn log(&mut self, vkey: &str, url: Option<&str>) -> Result<(), PolicyLineError> {
-        let others = self.logs.iter().map(|log| &log.key);
-        let key = new_key(vkey, KeyKind::Log, others)?;
-        let url = url.map(str::to_owned);
-        self.logs.push(PolicyLog { key, url });
-        Ok(())
-    }
-
-    fn witness(
-        &mut self,
-        name: &str,
-        vkey: &str,
-        url: Option<&str>,
-    ) -> Result<(), PolicyLineError> {
-        let name = self.new_name(name)?;
-        let others = self.witnesses.iter().map(|witness| &witness.key);
-        let key = new_key(vkey, KeyKind::Witness, others)?;
-        let url = url.map(str::to_owned);
-        self.witnesses.push(PolicyWitness { name, key, url });
-        Ok(())
-    }
-
-    fn group(
-        &mut self,
-        name: &str,
-        threshold: &str,
-        names: &[&str],
-    ) -> Result<(), PolicyLineError> {
-        let name = self.new_name(name)?;
-        let mut members = Vec::with_capacity(names.len());
-        for name in names {
-            let member = self.defined(name)?;
-            let mut groups = self.groups.iter();
-            let taken = groups.any(|group| group.members.contains(&member));
-            if taken || members.contains(&member) {
-                return Err(PolicyLineError::MemberTwice((*name).to_owned()));
-            }
-            members.push(member);
-        }
-        let threshold = match threshold {
-            "any" => Some(1),
-            "all" => Some(members.len()),
-            number => text::decimal(number).and_then(|k| usize::try_from(k).ok()),
+    /// A checkpoint by log 6 with cosignatures by these witnesses at these times.
+    fn note(cosigned: &[(u8, u64)]) -> SignedNote {
+        let checkpoint = Checkpoint {
+            origin: Origin::parse("log.example/a").unwrap(),
+            size: 9,
+            root: [9; 32],
         };
-        let threshold = threshold
-            .filter(|k| (1..=members.len()).contains(k))
-            .ok_or(PolicyLineError::Threshold)?;
-        if self.groups.len() == POLICY_ITEMS_MAX {
-            return Err(PolicyLineError::TooMany);
+        let mut note = SignedNote::new(&checkpoint, log_key(6).sign(&checkpoint));
+        for &(seed, time_s) in cosigned {
+            let line = witness_key(seed).cosign(&checkpoint, time_s);
+            note.add(line).unwrap();
         }
-        self.groups.push(Group {
-            name,
-            threshold,
-            members,
-        });
-        Ok(())
+        note
     }
 
-    fn quorum(&mut self, name: &str) -> Result<(), PolicyLineError> {
-        if self.quorum.is_some() {
-            return Err(PolicyLineError::QuorumTwice);
-        }
-        self.quorum = Some(match name {
-            NONE => Quorum::Nobody,
-            name => Quorum::Member(self.defined(name)?),
-        });
-        Ok(())
+    fn check(policy_text: &str, cosigned: &[(u8, u64)], expected: Option<u64>) {
+        let checked = policy(policy_text).unwrap().check(&note(cosigned));
+        let expected = expected.ok_or(PolicyRefusal::NoQuorum);
+        let newest = checked.map(|accepted| accepted.newest_cosignature_s.unwrap());
+        assert_eq!(newest, expected, "{policy_text} {cosigned:?}");
     }
 
-    fn finish(self) -> Result<Policy, PolicyError> {
-        // A forgotten line must not make witnesses worthless.
-        if self.quorum.is_none() && !self.witnesses.is_empty() {
-            return Err(PolicyError::QuorumMissing);
+    #[test]
+    fn a_quorum_of_two_levels() {
+        for (cosigned, expected) in [
+            (&[(1, 10), (2, 20), (4, 15)][..], Some(20)),
+            (&[(1, 10), (3, 20), (5, 25)], Some(25)),
+            (&[(1, 1), (2, 1), (3, 1), (4, 1), (5, 1)], Some(1)),
+            (&[(1, 10), (2, 20)], None),
+            (&[(1, 10), (4, 20)], None),
+            (&[(4, 10), (5, 20)], None),
+            (&[(4, 10), (5, 20), (2, 3)], None),
+            (&[(6, 10)], None),
+            (&[], None),
+        ] {
+            check(TWO_LEVELS, cosigned, expected);
         }
-        let policy = Policy {
-            logs: self.logs,
-            witnesses: self.witnesses,
-            groups: self.groups,
-            quorum: self.quorum.unwrap_or(Quorum::Nobody),
+    }
+
+    #[test]
+    fn a_quorum_of_one_group_or_one_witness() {
+        let of = |quorum: &str| {
+            let witnesses = "witness a <W1>\nwitness b <W2>\nwitness c <W3>\n";
+            format!("log <L6>\n{witnesses}{quorum}\n")
         };
-        check_key_set(&policy.keys()).map_err(PolicyError::Keys)?;
-        Ok(policy)
+        check(&of("quorum b"), &[(2, 7), (1, 9)], Some(7));
+        check(&of("quorum b"), &[(1, 9), (3, 9)], None);
+        let any = of("group g any a b c\nquorum g");
+        check(&any, &[(3, 7)], Some(7));
+        check(&any, &[], None);
+        let all = of("group g all a b c\nquorum g");
+        check(&all, &[(1, 5), (2, 6), (3, 4)], Some(6));
+        check(&all, &[(1, 5), (2, 6)], None);
+        let two = of("group g 2 a b c\nquorum g");
+        check(&two, &[(3, 5), (1, 6)], Some(6));
+        check(&two, &[(3, 5)], None);
+        // What does not count makes nothing fresh: b alone is not enough of its group.
+        let nested = of("group g 2 a b\ngroup h any g c\nquorum h");
+        check(&nested, &[(2, 99), (3, 5)], Some(5));
     }
 
-    fn find(&self, name: &str) -> Option<Member> {
-        let witness = self.witnesses.iter().position(|one| one.name == name);
-        let group = || self.groups.iter().position(|one| one.name == name);
-        witness
-            .map(Member::Witness)
-            .or_else(|| group().map(Member::Group))
-    }
-
-    fn defined(&self, name: &str) -> Result<Member, PolicyLineError> {
-        self.find(name)
-            .ok_or_else(|| PolicyLineError::NameUnknown(name.to_owned()))
-    }
-
-    fn new_name(&self, name: &str) -> Result<String, PolicyLineError> {
-        if name == NONE || self.find(name).is_some() {
-            return Err(PolicyLineError::NameTaken);
+    #[test]
+    fn without_a_quorum_the_log_is_enough() {
+        for text in [
+            "log <L6>\n",
+            "log <L6>",
+            "log <L6>\nquorum none\n",
+            "log <L5>\nlog <L6>\nwitness a <W1>\nquorum none\n",
+            "\tlog\t <L6>  https://log.example/ \t\n\n  # \u{e9}\n \n",
+        ] {
+            let accepted = policy(text).unwrap().check(&note(&[(1, 7)])).unwrap();
+            assert_eq!(accepted.checkpoint.size, 9);
+            assert_eq!(accepted.newest_cosignature_s, None);
         }
-        Ok(name.to_owned())
     }
-}
 
-/// A key of this kind that none of the others is.
-fn new_key<'a>(
-    vkey: &str,
-    kind: KeyKind,
-    mut others: impl ExactSizeIterator<Item = &'a VerifierKey>,
-) -> Result<VerifierKey, PolicyLineError> {
-    if others.len() >= POLICY_ITEMS_MAX {
-        return Err(PolicyLineError::TooMany);
+    #[test]
+    fn a_log_that_the_policy_does_not_know_is_refused() {
+        let check = |text: &str, expected: PolicyRefusal| {
+            let refused = policy(text).unwrap().check(&note(&[(1, 7)]));
+            assert_eq!(refused, Err(expected), "{text}");
+        };
+        let none = PolicyRefusal::Note(NoteError::NoKnownSignature);
+        check("", none.clone());
+        check("log <L5>\n", none);
+        let origin = Origin::parse("log.example/a").unwrap();
+        let only_witnessed = PolicyRefusal::NoLogSignature(origin);
+        check("witness a <W1>\nquorum a\n", only_witnessed.clone());
+        check("log <L5>\nwitness a <W1>\nquorum none\n", only_witnessed);
+        // A line of a known witness has to hold, even when its word is not needed.
+        let mut forged = note(&[(1, 7)]);
+        let mut line = forged.signatures()[1].clone();
+        line.bytes[9] ^= 1;
+        let bad = PolicyRefusal::Note(NoteError::BadSignature(line.name.clone()));
+        forged.add(line).unwrap();
+        let lenient = policy("log <L6>\nwitness a <W1>\nquorum none\n").unwrap();
+        assert_eq!(lenient.check(&forged), Err(bad));
     }
-    let key = VerifierKey::parse(vkey).map_err(PolicyLineError::Key)?;
-    if key.kind() != kind {
-        return Err(PolicyLineError::KeyType);
-    }
-    if others.any(|other| other.public_key() == key.public_key()) {
-        return Err(PolicyLineError::KeyTwice);
-    }
-    Ok(key)
 }
