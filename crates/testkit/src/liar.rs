@@ -12,7 +12,7 @@ mod archive;
 mod deed;
 mod history;
 mod rule;
-mod wire;
+pub(crate) mod wire;
 
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -16,12 +16,12 @@ const ENDLESS_PIECE: [u8; 16 * 1024] = [0; 16 * 1024];
 
 /// A request, its body whole and without framing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Incoming {
-    pub(super) method: String,
-    pub(super) target: String,
+pub(crate) struct Incoming {
+    pub(crate) method: String,
+    pub(crate) target: String,
     /// Without those that speak of the connection or of the framing, and without `Host`.
     pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Option<Vec<u8>>,
+    pub(crate) body: Option<Vec<u8>>,
 }
 
 impl Incoming {
@@ -65,7 +65,7 @@ pub(super) fn is_of_the_connection(name: &str) -> bool {
 
 /// The connection to a client.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     stream: TcpStream,
     /// Received and not yet used.
     received: Vec<u8>,
@@ -79,13 +79,13 @@ struct Framing {
 }
 
 impl Client {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream) -> Self {
         let received = Vec::new();
         Self { stream, received }
     }
 
     /// The next request; `None` when the client has closed.
-    pub(super) fn read_request(&mut self) -> Result<Option<Incoming>, HttpError> {
+    pub(crate) fn read_request(&mut self) -> Result<Option<Incoming>, HttpError> {
         let (mut request, framing) = loop {
             if let Some((request, framing, length)) = parse_head(&self.received)? {
                 self.received.drain(..length);
@@ -150,7 +150,7 @@ impl Client {
     }
 
     /// Reads and forgets until the client, or the end of the liar, closes.
-    pub(super) fn wait_for_close(&mut self) -> io::Result<()> {
+    pub(crate) fn wait_for_close(&mut self) -> io::Result<()> {
         while self.receive()? {
             self.received.clear();
         }
