@@ -41,7 +41,7 @@ pub fn open(setup: &Setup) -> anyhow::Result<Part> {
         free_bytes_min: config.limits.free_bytes_min,
         mode: Mode::Serve,
     };
-    let ledger = EmbeddedLedger::open(&config.node.data.join("anchors"), options)?;
+    let ledger = EmbeddedLedger::open(&config.node.data.join("anchors"), options, node::clock_ms)?;
     let checked = ledger.clone();
     let readiness: Readiness = Arc::new(move || checked.readiness());
     let anchors = Anchors {

@@ -57,6 +57,8 @@ pub enum Health {
 /// One RocksDB database and its state.
 pub struct Engine {
     path: PathBuf,
+    /// Format number of what lies in it.
+    format: u32,
     families: &'static [Family],
     options: EngineOptions,
     cache: rocksdb::Cache,
@@ -89,8 +91,9 @@ impl Engine {
         }
         let cache = options::cache();
         let database = open_database(path, families, &cache, options.mode)?;
-        let engine = Self {
+        let mut engine = Self {
             path: path.to_owned(),
+            format,
             families,
             options,
             cache,
@@ -103,7 +106,7 @@ impl Engine {
     }
 
     /// Refuses a newer format, and writes the number into a new store.
-    fn check_format(&self, supported: u32) -> Result<(), OpenError> {
+    fn check_format(&mut self, supported: u32) -> Result<(), OpenError> {
         let damaged = |detail: String| OpenError::Damaged {
             path: self.path.clone(),
             detail,
@@ -139,7 +142,23 @@ impl Engine {
                 supported,
             });
         }
+        self.format = found;
         Ok(())
+    }
+
+    /// Format number of the store as it was opened: that of the caller, or an older one, from which
+    /// the caller brings it forward.
+    #[must_use]
+    pub fn format(&self) -> u32 {
+        self.format
+    }
+
+    /// Adds to a batch that what lies in the store has this format from now on.
+    ///
+    /// # Errors
+    /// As [`Engine::put`].
+    pub fn put_format(&self, batch: &mut WriteBatch, format: u32) -> Result<(), EngineError> {
+        self.put(batch, META, FORMAT_KEY, &format.to_be_bytes())
     }
 
     /// The value of a key, checked by the database's own checksums.
@@ -189,6 +208,45 @@ impl Engine {
                 }
                 visit(&key, &value)?;
             }
+            Ok(())
+        })
+    }
+
+    /// Calls `visit` for every key from `from` up to, and without, `to`, in order, until it fails.
+    ///
+    /// # Errors
+    /// As [`Engine::scan`].
+    pub fn range(
+        &self,
+        family: &str,
+        from: &[u8],
+        to: &[u8],
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        self.with(|database| {
+            let mut reading = ReadOptions::default();
+            reading.set_iterate_upper_bound(to);
+            let from = IteratorMode::From(from, Direction::Forward);
+            for entry in database.iterator_cf_opt(handle(database, family)?, reading, from) {
+                let (key, value) = entry?;
+                visit(&key, &value)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds the removal of a key to a batch.
+    ///
+    /// # Errors
+    /// As [`Engine::put`].
+    pub fn delete(
+        &self,
+        batch: &mut WriteBatch,
+        family: &str,
+        key: &[u8],
+    ) -> Result<(), EngineError> {
+        self.with(|database| {
+            batch.delete_cf(handle(database, family)?, key);
             Ok(())
         })
     }

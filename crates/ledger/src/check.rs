@@ -9,6 +9,7 @@ use engine::{
 };
 use keyssi::{AnchorId, AnchorValue, Domain};
 
+use crate::check_log::check_log;
 use crate::keys::{self, StoredHead};
 
 /// One thing that is wrong.
@@ -49,6 +50,14 @@ pub enum AnchorFinding {
         /// What was found.
         actual: u64,
     },
+    /// The transparency log of a domain does not hold together.
+    #[error("the log of {domain}: {detail}")]
+    WrongLog {
+        /// The domain.
+        domain: String,
+        /// What is wrong.
+        detail: String,
+    },
     /// The records themselves are wrong.
     #[error(transparent)]
     Records(#[from] Anomaly),
@@ -61,6 +70,8 @@ pub struct AnchorReport {
     pub sound: u64,
     /// Versions of these anchors.
     pub versions: u64,
+    /// Entries of the logs.
+    pub log_entries: u64,
     /// Versionless documents that could be read.
     pub documents: u64,
     /// What is wrong, in the order of the walk.
@@ -77,6 +88,13 @@ pub fn check(path: &Path) -> Result<AnchorReport, OpenError> {
         mode: Mode::Check,
     };
     let engine = Engine::open(path, keys::FAMILIES, keys::FORMAT, options)?;
+    if engine.format() < keys::FORMAT {
+        return Err(OpenError::Damaged {
+            path: path.to_owned(),
+            detail: "it has an older format; start the node once, which brings it forward"
+                .to_owned(),
+        });
+    }
     let domains = DomainIds::load(&engine).map_err(|error| OpenError::Damaged {
         path: path.to_owned(),
         detail: error.to_string(),
@@ -95,6 +113,7 @@ pub fn check(path: &Path) -> Result<AnchorReport, OpenError> {
     walk.histories();
     walk.heads();
     walk.counters();
+    walk.logs();
     walk.documents();
     Ok(walk.report)
 }
@@ -133,7 +152,8 @@ impl Walk<'_> {
         let mut current: Option<History> = None;
         let walked = engine.scan(keys::ANCHORS, &[], |key, value| {
             let parsed = keys::parse_version(key);
-            let (Some((domain, anchor, version)), Ok(value)) = (parsed, std::str::from_utf8(value))
+            let (Some((domain, anchor, version)), Some((_, value))) =
+                (parsed, keys::decode_numbered(value))
             else {
                 self.unknown(keys::ANCHORS, key);
                 return Ok(());
@@ -262,6 +282,14 @@ impl Walk<'_> {
                     actual,
                 });
             }
+        }
+    }
+
+    fn logs(&mut self) {
+        for (id, domain) in &self.names {
+            let (entries, findings) = check_log(self.engine, *id, domain);
+            self.report.log_entries += entries;
+            self.report.findings.extend(findings);
         }
     }
 

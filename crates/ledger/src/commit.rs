@@ -9,9 +9,11 @@ use engine::rocksdb::WriteBatch;
 use engine::{DomainId, EngineError, META};
 use keyssi::Domain;
 use tokio::sync::oneshot;
+use translog::{Op, Opening, Salt, Tree};
 
 use crate::error::LedgerError;
-use crate::keys::{self, StoredHead};
+use crate::keys::{self, OutboxRecord, StoredHead};
+use crate::leaf::{self, Leaf};
 use crate::shared::Shared;
 
 /// One thing to write, and where the answer goes.
@@ -25,16 +27,41 @@ pub(crate) enum Work {
     Anchors(Vec<Change>),
     /// A versionless document: the last writer wins.
     Document { key: [u8; 32], bytes: Bytes },
+    /// Records of a log or an outbox, which one task of the process writes.
+    Records {
+        domain: Domain,
+        records: Box<dyn Fn(DomainId) -> Vec<Record> + Send>,
+    },
+}
+
+/// A record to be written, or removed when it has no value.
+pub(crate) struct Record {
+    pub(crate) family: &'static str,
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Option<Vec<u8>>,
 }
 
 /// New entries of one anchor.
 pub(crate) struct Change {
     pub(crate) domain: Domain,
+    /// The wrapped anchor id.
     pub(crate) anchor: String,
+    /// The plain anchor id, to which the log commits.
+    pub(crate) plain: String,
     /// Versions that the anchor had when the entries were judged.
     pub(crate) ground: u64,
-    pub(crate) values: Vec<String>,
+    pub(crate) values: Vec<NewValue>,
     pub(crate) head: StoredHead,
+    /// Whether the entries are to be carried on to another ledger.
+    pub(crate) carry: bool,
+}
+
+/// One new value.
+pub(crate) struct NewValue {
+    pub(crate) wrapped: String,
+    /// To which the log commits.
+    pub(crate) plain: String,
+    pub(crate) op: Op,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +77,11 @@ impl Job {
             Work::Anchors(changes) => changes
                 .iter()
                 .flat_map(|change| &change.values)
-                .map(String::len)
+                .map(|value| value.wrapped.len())
                 .sum(),
             Work::Document { bytes, .. } => bytes.len(),
+            // Notes and the outbox's little records.
+            Work::Records { .. } => 1 << 10,
         }
     }
 }
@@ -64,55 +93,110 @@ struct Building {
     allotted: HashMap<Domain, DomainId>,
     versions: HashMap<Vec<u8>, u64>,
     totals: BTreeMap<DomainId, u64>,
+    trees: HashMap<DomainId, Tree>,
     is_empty: bool,
 }
 
-/// Commits a batch and answers every job in it. `opening` is the opening of the database that the
-/// shared state was read from.
-pub(crate) fn run(shared: &Arc<Shared>, opening: &mut u64, jobs: Vec<Job>) {
-    let mut building = Building {
-        is_empty: true,
-        ..Building::default()
-    };
-    let recovered = recover(shared, opening);
-    let mut added = Vec::with_capacity(jobs.len());
-    for job in jobs {
-        let outcome = match &recovered {
-            Err(error) => Err(error.clone().into()),
-            Ok(()) => building.add(shared, &job.work),
-        };
-        match outcome {
-            Ok(Outcome::Written) => added.push(job.answer),
-            // A head inside this very batch is judged again too: if the batch fails, so did it.
-            other => drop(job.answer.send(other)),
-        }
-    }
-    let written = building.write(shared);
-    for answer in added {
-        // A sender that hung up does not undo the write.
-        let _ = answer.send(
-            written
-                .clone()
-                .map(|()| Outcome::Written)
-                .map_err(Into::into),
-        );
-    }
+/// The committer's own state.
+pub(crate) struct Commits {
+    shared: Arc<Shared>,
+    /// The opening of the database that the shared state and the trees were read from.
+    opening: u64,
+    /// The trees of the logs written to so far. Nobody else has them: readers use what is stored.
+    trees: HashMap<DomainId, Tree>,
 }
 
-/// Brings the database back after a full disk, and what is known of it up to date: what was in
-/// flight when the disk filled up may have been written after all.
-fn recover(shared: &Shared, opening: &mut u64) -> Result<(), EngineError> {
-    shared.engine.recover()?;
-    if shared.engine.openings() != *opening {
-        shared.domains.reload(&shared.engine)?;
-        *opening = shared.engine.openings();
+impl Commits {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            opening: shared.engine.openings(),
+            shared,
+            trees: HashMap::new(),
+        }
     }
-    Ok(())
+
+    /// Commits a batch and answers every job in it.
+    pub(crate) fn run(&mut self, jobs: Vec<Job>) {
+        let recovered = self.recover();
+        let shared = &*self.shared;
+        let mut building = Building {
+            is_empty: true,
+            ..Building::default()
+        };
+        let mut added = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let outcome = match &recovered {
+                Err(error) => Err(error.clone().into()),
+                Ok(()) => building.add(shared, &self.trees, &job.work),
+            };
+            match outcome {
+                Ok(Outcome::Written) => added.push(job.answer),
+                // A head inside this very batch is judged again too: if the batch fails, so did it.
+                other => drop(job.answer.send(other)),
+            }
+        }
+        let written = building.write(shared);
+        let outcome = match written {
+            Ok(trees) => {
+                if !trees.is_empty() {
+                    self.trees.extend(trees);
+                    shared.grown.send_modify(|batches| *batches += 1);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                // What the disk holds now is known only after it was read again.
+                self.trees.clear();
+                Err(error)
+            }
+        };
+        for answer in added {
+            // A sender that hung up does not undo the write.
+            let _ = answer.send(
+                outcome
+                    .clone()
+                    .map(|()| Outcome::Written)
+                    .map_err(Into::into),
+            );
+        }
+    }
+
+    /// Brings the database back after a full disk, and what is known of it up to date: what was in
+    /// flight when the disk filled up may have been written after all.
+    fn recover(&mut self) -> Result<(), EngineError> {
+        self.shared.engine.recover()?;
+        if self.shared.engine.openings() != self.opening {
+            self.shared.domains.reload(&self.shared.engine)?;
+            self.trees.clear();
+            self.opening = self.shared.engine.openings();
+        }
+        Ok(())
+    }
 }
 
 impl Building {
-    fn add(&mut self, shared: &Shared, work: &Work) -> Result<Outcome, LedgerError> {
+    fn add(
+        &mut self,
+        shared: &Shared,
+        trees: &HashMap<DomainId, Tree>,
+        work: &Work,
+    ) -> Result<Outcome, LedgerError> {
         match work {
+            Work::Records { domain, records } => {
+                let id = shared.domains.find_or_allot(
+                    domain,
+                    &shared.engine,
+                    &mut self.batch,
+                    &mut self.allotted,
+                )?;
+                for record in records(id) {
+                    let (batch, key) = (&mut self.batch, &record.key);
+                    match &record.value {
+                        Some(value) => shared.engine.put(batch, record.family, key, value)?,
+                        None => shared.engine.delete(batch, record.family, key)?,
+                    }
+                }
+            }
             Work::Document { key, bytes } => {
                 shared
                     .engine
@@ -127,11 +211,13 @@ impl Building {
                 // All that can fail comes before the first entry is put: other jobs of the batch
                 // are written even if this one is refused.
                 let mut ids = Vec::with_capacity(changes.len());
+                let mut salts = Vec::with_capacity(changes.len());
                 for change in changes {
-                    ids.push(self.prepare(shared, change)?);
+                    ids.push(self.prepare(shared, trees, change)?);
+                    salts.push(salts_for(change)?);
                 }
-                for (change, id) in changes.iter().zip(ids) {
-                    self.add_change(shared, change, id)?;
+                for ((change, id), salts) in changes.iter().zip(ids).zip(salts) {
+                    self.add_change(shared, change, id, salts)?;
                 }
             }
         }
@@ -154,8 +240,14 @@ impl Building {
             .map_or(0, |head| head.versions))
     }
 
-    /// The domain's id; its counter is read if the change will add to it.
-    fn prepare(&mut self, shared: &Shared, change: &Change) -> Result<DomainId, LedgerError> {
+    /// The domain's id; its log's tree is at hand then, and its counter is read if the change will
+    /// add to it.
+    fn prepare(
+        &mut self,
+        shared: &Shared,
+        trees: &HashMap<DomainId, Tree>,
+        change: &Change,
+    ) -> Result<DomainId, LedgerError> {
         let id = shared.domains.find_or_allot(
             &change.domain,
             &shared.engine,
@@ -165,6 +257,11 @@ impl Building {
         if change.ground == 0 && !self.totals.contains_key(&id) {
             self.totals.insert(id, shared.total(id)?);
         }
+        if !self.trees.contains_key(&id) {
+            let known = trees.get(&id).cloned();
+            self.trees
+                .insert(id, known.map_or_else(|| shared.tree(id), Ok)?);
+        }
         Ok(id)
     }
 
@@ -173,11 +270,30 @@ impl Building {
         shared: &Shared,
         change: &Change,
         id: DomainId,
+        salts: Vec<Salt>,
     ) -> Result<(), LedgerError> {
         let engine = &shared.engine;
-        for (version, value) in (change.ground..).zip(&change.values) {
+        for ((version, value), salt) in (change.ground..).zip(&change.values).zip(salts) {
+            let leaf = Leaf {
+                anchor: &change.anchor,
+                version,
+                op: value.op,
+                opening: Opening {
+                    salt,
+                    anchor_id: change.plain.clone(),
+                    anchor_value: value.plain.clone(),
+                },
+            };
+            let tree = self.trees.entry(id).or_default();
+            let place = leaf.put(shared, &mut self.batch, id, tree)?;
             let key = keys::version(id, &change.anchor, version);
-            engine.put(&mut self.batch, keys::ANCHORS, &key, value.as_bytes())?;
+            let stored = keys::encode_numbered(place, &value.wrapped);
+            engine.put(&mut self.batch, keys::ANCHORS, &key, &stored)?;
+            if change.carry {
+                let key = keys::outbox(id, OutboxRecord::Queued(place));
+                let queued = keys::encode_numbered(version, &change.anchor);
+                engine.put(&mut self.batch, keys::OUTBOX, &key, &queued)?;
+            }
         }
         let key = keys::head(id, &change.anchor);
         engine.put(&mut self.batch, keys::HEADS, &key, &change.head.encode())?;
@@ -188,9 +304,13 @@ impl Building {
         Ok(())
     }
 
-    fn write(mut self, shared: &Shared) -> Result<(), EngineError> {
+    /// Writes and syncs the batch; gives the trees that it changed.
+    fn write(mut self, shared: &Shared) -> Result<HashMap<DomainId, Tree>, EngineError> {
         if self.is_empty {
-            return Ok(());
+            return Ok(HashMap::new());
+        }
+        for (id, tree) in &self.trees {
+            leaf::put_state(shared, &mut self.batch, *id, tree)?;
         }
         for (id, total) in &self.totals {
             shared.engine.put(
@@ -202,6 +322,13 @@ impl Building {
         }
         shared.engine.write(self.batch)?;
         shared.domains.adopt(self.allotted);
-        Ok(())
+        Ok(self.trees)
     }
+}
+
+/// A fresh salt for each new value.
+fn salts_for(change: &Change) -> Result<Vec<Salt>, LedgerError> {
+    let unavailable = |_| LedgerError::Unavailable(None);
+    let fresh = |_| leaf::fresh_salt().map_err(unavailable);
+    change.values.iter().map(fresh).collect()
 }

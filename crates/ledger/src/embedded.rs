@@ -7,14 +7,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::{Committer, DomainIds, Engine, EngineOptions, OpenError};
-use keyssi::{AnchorId, Domain, Head};
-use tokio::sync::oneshot;
+use keyssi::{AnchorId, AnchorKind, AnchorValue, AnchorValueKind, Domain, Head};
+use tokio::sync::{oneshot, watch};
+use translog::Op;
 
-use crate::commit::{self, Change, Job, Outcome, Work};
+use crate::commit::{Change, Commits, Job, NewValue, Outcome, Work};
 use crate::contract::{Entry, Ledger};
 use crate::error::{BatchError, LedgerError};
 use crate::judge::next_head;
 use crate::keys::{self, StoredHead};
+use crate::migrate;
 use crate::shared::{Shared, corrupt};
 
 /// How often a write is judged again because another one came first. Each time means that somebody
@@ -24,26 +26,39 @@ const JUDGE_MAX: usize = 32;
 /// A ledger in a folder of its own. Cheap to clone; all clones are the same ledger.
 #[derive(Clone)]
 pub struct EmbeddedLedger {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     committer: Arc<Committer<Job>>,
 }
 
 impl EmbeddedLedger {
-    /// Opens the ledger in `path`, creating it if it is absent.
+    /// Opens the ledger in `path`, creating it if it is absent, and brings an older format forward.
+    /// `clock_ms` gives milliseconds since the epoch, for the log's entries.
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub fn open(path: &Path, options: EngineOptions) -> Result<Self, OpenError> {
+    pub fn open(
+        path: &Path,
+        options: EngineOptions,
+        clock_ms: fn() -> u64,
+    ) -> Result<Self, OpenError> {
         let engine = Engine::open(path, keys::FAMILIES, keys::FORMAT, options)?;
         let domains = DomainIds::load(&engine).map_err(|error| OpenError::Damaged {
             path: path.to_owned(),
             detail: error.to_string(),
         })?;
-        let shared = Arc::new(Shared { engine, domains });
-        let for_commits = Arc::clone(&shared);
-        let mut opening = shared.engine.openings();
+        let shared = Arc::new(Shared {
+            engine,
+            domains,
+            clock_ms,
+            grown: watch::Sender::new(0),
+        });
+        migrate::bring_forward(&shared).map_err(|error| OpenError::Damaged {
+            path: path.to_owned(),
+            detail: format!("the older format cannot be brought forward: {error}"),
+        })?;
+        let mut commits = Commits::new(Arc::clone(&shared));
         let committer = Committer::start("anchor-committer", Job::weight, move |jobs| {
-            commit::run(&for_commits, &mut opening, jobs);
+            commits.run(jobs);
         })
         .map_err(|source| OpenError::Folder {
             path: path.to_owned(),
@@ -80,7 +95,28 @@ impl EmbeddedLedger {
             .await
     }
 
-    async fn submit(&self, work: Work) -> Result<Outcome, LedgerError> {
+    /// Writes all entries, in order, or none, for a purpose.
+    pub(crate) async fn write_for(
+        &self,
+        purpose: Purpose,
+        entries: Vec<Entry>,
+    ) -> Result<(), BatchError> {
+        let whole = |source| BatchError { index: 0, source };
+        let entries = Arc::new(entries);
+        for _ in 0..JUDGE_MAX {
+            let (shared, judged) = (Arc::clone(&self.shared), Arc::clone(&entries));
+            let changes = tokio::task::spawn_blocking(move || judge(&shared, purpose, &judged))
+                .await
+                .map_err(|_| whole(LedgerError::Unavailable(None)))??;
+            match self.submit(Work::Anchors(changes)).await.map_err(whole)? {
+                Outcome::Written => return Ok(()),
+                Outcome::Changed => {}
+            }
+        }
+        Err(whole(LedgerError::Contended))
+    }
+
+    pub(crate) async fn submit(&self, work: Work) -> Result<Outcome, LedgerError> {
         let (answer, answered) = oneshot::channel();
         let ended = |()| LedgerError::Unavailable(None);
         self.committer
@@ -91,7 +127,7 @@ impl EmbeddedLedger {
     }
 
     /// Runs a read on the runtime's blocking pool, whose size the binaries bound.
-    async fn blocking<T: Send + 'static>(
+    pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         act: impl FnOnce(&Shared) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
@@ -105,19 +141,7 @@ impl EmbeddedLedger {
 #[async_trait]
 impl Ledger for EmbeddedLedger {
     async fn write_all(&self, entries: Vec<Entry>) -> Result<(), BatchError> {
-        let whole = |source| BatchError { index: 0, source };
-        let entries = Arc::new(entries);
-        for _ in 0..JUDGE_MAX {
-            let (shared, judged) = (Arc::clone(&self.shared), Arc::clone(&entries));
-            let changes = tokio::task::spawn_blocking(move || judge(&shared, &judged))
-                .await
-                .map_err(|_| whole(LedgerError::Unavailable(None)))??;
-            match self.submit(Work::Anchors(changes)).await.map_err(whole)? {
-                Outcome::Written => return Ok(()),
-                Outcome::Changed => {}
-            }
-        }
-        Err(whole(LedgerError::Contended))
+        self.write_for(Purpose::Kept, entries).await
     }
 
     async fn last_version(&self, id: &AnchorId) -> Result<Option<(String, u64)>, LedgerError> {
@@ -145,9 +169,9 @@ impl Ledger for EmbeddedLedger {
                 &keys::versions_of(domain, &anchor),
                 |key, value| {
                     let parsed = keys::parse_version(key);
-                    let text = std::str::from_utf8(value);
-                    match (parsed, text) {
-                        (Some((_, _, version)), Ok(text)) if version == next => {
+                    let stored = keys::decode_numbered(value);
+                    match (parsed, stored) {
+                        (Some((_, _, version)), Some((_, text))) if version == next => {
                             values.push(text.to_owned());
                             next += 1;
                             Ok(())
@@ -173,43 +197,67 @@ impl Ledger for EmbeddedLedger {
     }
 }
 
+/// What is to happen with entries beside being kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Nothing.
+    Kept,
+    /// They are carried on to another ledger.
+    Carried,
+}
+
 /// What is known of an anchor while a batch is judged.
 struct Judged {
+    id: AnchorId,
     ground: u64,
-    values: Vec<String>,
+    values: Vec<NewValue>,
     head: Option<Head>,
 }
 
 /// Judges entries against the heads as they are now. Signatures are checked here, on the blocking
 /// pool, so that the committer only compares numbers.
-fn judge(shared: &Shared, entries: &[Entry]) -> Result<Vec<Change>, BatchError> {
-    let mut anchors: BTreeMap<&str, (Domain, Judged)> = BTreeMap::new();
+fn judge(shared: &Shared, purpose: Purpose, entries: &[Entry]) -> Result<Vec<Change>, BatchError> {
+    let mut anchors: BTreeMap<&str, Judged> = BTreeMap::new();
     for (index, entry) in entries.iter().enumerate() {
         let at = |source| BatchError { index, source };
         let id = &entry.id;
         if !anchors.contains_key(id.as_str()) {
             let judged = load(shared, id).map_err(at)?;
-            anchors.insert(id.as_str(), (id.domain().clone(), judged));
+            anchors.insert(id.as_str(), judged);
         }
-        if let Some((_, judged)) = anchors.get_mut(id.as_str()) {
+        if let Some(judged) = anchors.get_mut(id.as_str()) {
             let next = next_head(entry, judged.head.as_ref()).map_err(at)?;
-            judged.values.push(next.value().as_str().to_owned());
+            let is_first = judged.head.is_none();
+            judged.values.push(NewValue {
+                wrapped: next.value().as_str().to_owned(),
+                plain: next.value().plain().to_owned(),
+                op: operation(id, next.value(), is_first),
+            });
             judged.head = Some(next);
         }
     }
-    let changes = anchors
-        .into_iter()
-        .filter_map(|(anchor, (domain, judged))| {
-            let versions = judged.ground + judged.values.len() as u64;
-            Some(Change {
-                domain,
-                anchor: anchor.to_owned(),
-                ground: judged.ground,
-                values: judged.values,
-                head: StoredHead::new(versions, &judged.head?),
-            })
-        });
+    let changes = anchors.into_values().filter_map(|judged| {
+        let versions = judged.ground + judged.values.len() as u64;
+        Some(Change {
+            domain: judged.id.domain().clone(),
+            anchor: judged.id.as_str().to_owned(),
+            plain: judged.id.plain().to_owned(),
+            ground: judged.ground,
+            values: judged.values,
+            head: StoredHead::new(versions, &judged.head?),
+            carry: purpose == Purpose::Carried,
+        })
+    });
     Ok(changes.collect())
+}
+
+fn operation(id: &AnchorId, value: &AnchorValue, is_first: bool) -> Op {
+    match (id.kind(), value.kind()) {
+        (AnchorKind::Constant, _) => Op::CreateConstant,
+        (AnchorKind::Signed, _) if is_first => Op::Create,
+        (AnchorKind::Signed, AnchorValueKind::Transfer) => Op::Transfer,
+        (AnchorKind::Signed, _) => Op::Append,
+    }
 }
 
 fn load(shared: &Shared, id: &AnchorId) -> Result<Judged, LedgerError> {
@@ -220,6 +268,7 @@ fn load(shared: &Shared, id: &AnchorId) -> Result<Judged, LedgerError> {
         .flatten();
     let Some(stored) = stored else {
         return Ok(Judged {
+            id: id.clone(),
             ground: 0,
             values: Vec::new(),
             head: None,
@@ -228,6 +277,7 @@ fn load(shared: &Shared, id: &AnchorId) -> Result<Judged, LedgerError> {
     let head = Head::restore(&stored.value, stored.transferred_to.as_deref())
         .map_err(|error| corrupt(format!("head of {}: {error}", id.as_str())))?;
     Ok(Judged {
+        id: id.clone(),
         ground: stored.versions,
         values: Vec::new(),
         head: Some(head),

@@ -1,25 +1,42 @@
 //! How the ledger lies on disk.
 //!
 //! ```text
-//! anchors:    domain id (4) ‖ anchor id (text) ‖ 00 ‖ version (8, big-endian)  ->  value (text)
+//! anchors:    domain id (4) ‖ anchor id (text) ‖ 00 ‖ version (8, big-endian)
+//!                                               ->  place in the log (8, big-endian) ‖ value (text)
 //! heads:      domain id (4) ‖ anchor id (text)  ->  versions (8, big-endian)
 //!                                                   ‖ length of the key (2, big-endian)
 //!                                                   ‖ key of the last transfer (text, may be empty)
 //!                                                   ‖ last value (text)
+//! log:        domain id (4) ‖ "e" ‖ place (8)               ->  entry (74), see translog::Entry
+//!             domain id (4) ‖ "h" ‖ level (1) ‖ number (8)  ->  root of 256^level leaves (32)
+//!             domain id (4) ‖ "s"                           ->  size (8) ‖ root (32)
+//!             domain id (4) ‖ "n"                           ->  newest signed note (text)
+//!             domain id (4) ‖ "c"                           ->  newest note that has its cosignatures
+//!             domain id (4) ‖ "p" ‖ sequence (8)            ->  root on a chain (JSON)
+//!             domain id (4) ‖ "q"                           ->  last sequence (8)
+//! openings:   domain id (4) ‖ place (8)  ->  salt (32) ‖ version (8) ‖ anchor id (text)
+//! outbox:     domain id (4) ‖ "q" ‖ place (8)              ->  version (8) ‖ anchor id (text)
+//!             domain id (4) ‖ "x" ‖ anchor id (text)       ->  conflict (JSON)
+//!             domain id (4) ‖ "d" ‖ anchor id (text) ‖ 00 ‖ version (8)
+//!                                                           ->  where it was carried to (JSON)
 //! documents:  SHA-256 of the path (32)  ->  the document as it was sent
 //! meta:       "anchors/" domain id (4)  ->  number of anchors (8, big-endian)
 //!             "format", "domain/…"          see the engine
 //! ```
-//! Anchor ids are base58, so they hold no zero byte. Versions count from 0.
+//! Anchor ids are base58, so they hold no zero byte. Versions and places count from 0. Leaf hashes
+//! (level 0) are not stored: they are the hashes of the entries.
 
 use engine::{DomainId, Family};
 use keyssi::Head;
 use sha2::{Digest, Sha256};
 
-/// Format number of the layout above.
-pub(crate) const FORMAT: u32 = 1;
+/// Format number of the layout above. Format 1 had no log: a version was its value alone.
+pub(crate) const FORMAT: u32 = 2;
 pub(crate) const ANCHORS: &str = "anchors";
 pub(crate) const HEADS: &str = "heads";
+pub(crate) const LOG: &str = "log";
+pub(crate) const OPENINGS: &str = "openings";
+pub(crate) const OUTBOX: &str = "outbox";
 pub(crate) const DOCUMENTS: &str = "documents";
 pub(crate) const TOTALS_PREFIX: &[u8] = b"anchors/";
 
@@ -33,6 +50,18 @@ pub(crate) const FAMILIES: &[Family] = &[
     },
     Family {
         name: HEADS,
+        tune: |_| {},
+    },
+    Family {
+        name: LOG,
+        tune: |_| {},
+    },
+    Family {
+        name: OPENINGS,
+        tune: |_| {},
+    },
+    Family {
+        name: OUTBOX,
         tune: |_| {},
     },
     Family {
@@ -74,6 +103,75 @@ pub(crate) fn parse_version(key: &[u8]) -> Option<(DomainId, &str, u64)> {
         anchor,
         u64::from_be_bytes(*version),
     ))
+}
+
+/// A number and a text: a version is stored as its place in the log and its value, the queue and
+/// the openings hold a version's number and its anchor.
+pub(crate) fn encode_numbered(place: u64, value: &str) -> Vec<u8> {
+    [&place.to_be_bytes(), value.as_bytes()].concat()
+}
+
+/// Reads what [`encode_numbered`] wrote.
+pub(crate) fn decode_numbered(stored: &[u8]) -> Option<(u64, &str)> {
+    let (place, value) = stored.split_first_chunk::<8>()?;
+    let value = std::str::from_utf8(value).ok()?;
+    Some((u64::from_be_bytes(*place), value))
+}
+
+/// Key of a log's record of one kind.
+pub(crate) fn log(domain: DomainId, kind: LogRecord) -> Vec<u8> {
+    let number = |tag: u8, number: u64| [&[tag][..], &number.to_be_bytes()].concat();
+    let rest = match kind {
+        LogRecord::Entry(place) => number(b'e', place),
+        LogRecord::Hash { level, number } => [&[b'h', level][..], &number.to_be_bytes()].concat(),
+        LogRecord::State => vec![b's'],
+        LogRecord::Note => vec![b'n'],
+        LogRecord::Cosigned => vec![b'c'],
+        LogRecord::Publication(sequence) => number(b'p', sequence),
+        LogRecord::LastSequence => vec![b'q'],
+    };
+    [&domain.to_bytes()[..], &rest].concat()
+}
+
+/// What a log consists of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LogRecord {
+    Entry(u64),
+    Hash { level: u8, number: u64 },
+    State,
+    Note,
+    Cosigned,
+    Publication(u64),
+    LastSequence,
+}
+
+pub(crate) fn opening(domain: DomainId, place: u64) -> Vec<u8> {
+    [&domain.to_bytes()[..], &place.to_be_bytes()].concat()
+}
+
+/// Key of a record of the outbox.
+pub(crate) fn outbox(domain: DomainId, kind: OutboxRecord<'_>) -> Vec<u8> {
+    let domain = domain.to_bytes();
+    match kind {
+        OutboxRecord::Queued(place) => [&domain[..], b"q", &place.to_be_bytes()].concat(),
+        OutboxRecord::Conflict(anchor) => [&domain[..], b"x", anchor.as_bytes()].concat(),
+        OutboxRecord::Carried { anchor, version } => [
+            &domain[..],
+            b"d",
+            anchor.as_bytes(),
+            &[0],
+            &version.to_be_bytes(),
+        ]
+        .concat(),
+    }
+}
+
+/// What an outbox consists of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum OutboxRecord<'a> {
+    Queued(u64),
+    Conflict(&'a str),
+    Carried { anchor: &'a str, version: u64 },
 }
 
 pub(crate) fn document(path: &str) -> [u8; 32] {

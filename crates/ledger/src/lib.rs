@@ -1,18 +1,26 @@
-//! Append-only histories of anchors on an embedded ledger, and the versionless documents that lie
-//! beside them.
+//! Ledgers: append-only histories of anchors, embedded or elsewhere, the transparency log of those
+//! that the embedded one accepts, and the versionless documents that lie beside them.
 
 pub mod adapter;
 mod check;
+mod check_log;
 mod commit;
 mod contract;
 mod embedded;
 mod error;
 mod judge;
 mod keys;
+mod leaf;
+mod log;
+mod log_records;
+mod migrate;
 mod shared;
+mod signer;
 
 pub use check::{AnchorFinding, AnchorReport, check};
 pub use contract::{Entry, Intent, Ledger};
 pub use embedded::EmbeddedLedger;
 pub use engine::{Anomaly, EngineOptions, Mode, OpenError};
 pub use error::{BatchError, Cause, LedgerError};
+pub use log::{Inclusion, Log, Logged, Publication};
+pub use signer::{LogSigner, SignerError};

@@ -1,6 +1,7 @@
 //! What readers and the committer share.
 
 use engine::{DomainId, DomainIds, Engine, EngineError, META};
+use tokio::sync::watch;
 
 use crate::error::LedgerError;
 use crate::keys::{self, StoredHead};
@@ -9,6 +10,10 @@ use crate::keys::{self, StoredHead};
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) domains: DomainIds,
+    /// Milliseconds since the epoch: recorded in the log's entries, nothing is ordered by it.
+    pub(crate) clock_ms: fn() -> u64,
+    /// Counts the batches that added to a log; whoever signs or carries on waits for it.
+    pub(crate) grown: watch::Sender<u64>,
 }
 
 impl Shared {

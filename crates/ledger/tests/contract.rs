@@ -22,7 +22,7 @@ fn open(folder: &Path) -> EmbeddedLedger {
         free_bytes_min: 0,
         mode: Mode::Serve,
     };
-    EmbeddedLedger::open(folder, options).unwrap()
+    EmbeddedLedger::open(folder, options, || 1_700_000_000_000).unwrap()
 }
 
 /// A signed anchor of its own for each `number`.
@@ -266,7 +266,16 @@ async fn check_names_a_head_that_does_not_match_its_history() {
     write().await.unwrap();
     {
         use engine::rocksdb::{ColumnFamilyDescriptor, DB, Options};
-        let families = ["default", "anchors", "heads", "documents", "meta"];
+        let families = [
+            "default",
+            "anchors",
+            "heads",
+            "log",
+            "openings",
+            "outbox",
+            "documents",
+            "meta",
+        ];
         let descriptors =
             families.map(|name| ColumnFamilyDescriptor::new(name, Options::default()));
         let database =

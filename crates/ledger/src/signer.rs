@@ -1,0 +1,288 @@
+//! Signing the checkpoints of a log. The one rule: never two that contradict each other.
+//!
+//! **Source:** `translog.md` §4.
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+use translog::{
+    Checkpoint, LogKey, Origin, Policy, SignatureLine, SignedNote, consistency_tiles, edge_tiles,
+    verify_consistency,
+};
+
+use crate::commit::Record;
+use crate::error::LedgerError;
+use crate::keys::{self, LogRecord};
+use crate::log::Log;
+use crate::log_records::LogState;
+use crate::shared::Shared;
+
+/// Signs the checkpoints of one log. One lives at a time: the store's lock keeps other processes
+/// out, and a service makes one for each domain.
+#[derive(Clone)]
+pub struct LogSigner {
+    log: Log,
+    origin: Origin,
+    /// The present key, and the one before it during a rotation.
+    keys: Arc<Vec<LogKey>>,
+    policy: Option<Arc<Policy>>,
+    /// Held from reading what was signed until what is signed now is on disk.
+    signing: Arc<Mutex<()>>,
+}
+
+/// Why no checkpoint is signed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignerError {
+    /// Another name than the log was given with its first checkpoint.
+    #[error(
+        "the log is called {found} in all its checkpoints and keeps its name; \
+         set log.origin = \"{found}\", or start with a new data folder"
+    )]
+    OriginChanged {
+        /// The name in its checkpoints.
+        found: Origin,
+    },
+    /// None of the keys signed the last checkpoint.
+    #[error(
+        "the last checkpoint of the log {origin} was signed with another key than the present one; \
+         name the former key's file in log.old_key"
+    )]
+    KeyChanged {
+        /// The log.
+        origin: Origin,
+    },
+    /// The entries do not lead to what was signed. Nothing is signed until a person has looked.
+    #[error("the log {origin} does not continue its last checkpoint of {size} entries: {detail}")]
+    Inconsistent {
+        /// The log.
+        origin: Origin,
+        /// Entries of the last checkpoint.
+        size: u64,
+        /// What does not fit.
+        detail: String,
+    },
+    /// The store cannot be read or written now.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl LogSigner {
+    /// Signs for `log`, which is called `origin`, with `keys`, the present one first. Compares them
+    /// with the last checkpoint; nothing is signed yet.
+    ///
+    /// # Errors
+    /// [`SignerError`].
+    pub async fn open(
+        log: Log,
+        origin: Origin,
+        keys: Vec<LogKey>,
+        policy: Option<Policy>,
+    ) -> Result<Self, SignerError> {
+        let signer = Self {
+            log,
+            origin,
+            keys: Arc::new(keys),
+            policy: policy.map(Arc::new),
+            signing: Arc::new(Mutex::new(())),
+        };
+        if let Some(note) = signer.log.checkpoint().await? {
+            signer.check_name_and_key(&note)?;
+        }
+        Ok(signer)
+    }
+
+    /// The log.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Its keys, the present one first.
+    #[must_use]
+    pub fn keys(&self) -> &[LogKey] {
+        &self.keys
+    }
+
+    /// Which cosignatures are asked for.
+    #[must_use]
+    pub fn policy(&self) -> Option<&Policy> {
+        self.policy.as_deref()
+    }
+
+    fn check_name_and_key(&self, note: &SignedNote) -> Result<(), SignerError> {
+        let checkpoint = self.checkpoint_in(note)?;
+        if checkpoint.origin != self.origin {
+            return Err(SignerError::OriginChanged {
+                found: checkpoint.origin,
+            });
+        }
+        let verifiers: Vec<_> = self.keys.iter().map(|key| key.verifier().clone()).collect();
+        translog::verify_note(note, &verifiers).map_err(|_| SignerError::KeyChanged {
+            origin: self.origin.clone(),
+        })?;
+        Ok(())
+    }
+
+    fn checkpoint_in(&self, note: &SignedNote) -> Result<Checkpoint, SignerError> {
+        let inconsistent = |error| self.inconsistent(0, format!("it cannot be read: {error}"));
+        note.checkpoint().map_err(inconsistent)
+    }
+
+    fn inconsistent(&self, size: u64, detail: String) -> SignerError {
+        SignerError::Inconsistent {
+            origin: self.origin.clone(),
+            size,
+            detail,
+        }
+    }
+
+    /// Signs the log as it stands on disk, and gives the note once that is on disk itself. `None`
+    /// when there is nothing that was not signed.
+    ///
+    /// # Errors
+    /// [`SignerError`]; then nothing was signed that anybody can see.
+    pub async fn sign(&self) -> Result<Option<SignedNote>, SignerError> {
+        let _signing = self.signing.lock().await;
+        let last = self.log.checkpoint().await?;
+        if let Some(note) = &last {
+            self.check_name_and_key(note)?;
+        }
+        let before = last
+            .as_ref()
+            .map(|note| self.checkpoint_in(note))
+            .transpose()?;
+        let signer = self.clone();
+        let signed = before.clone();
+        let read = self
+            .log
+            .read(move |shared, domain| Ok(signer.next(shared, domain, signed.as_ref())));
+        let Some(state) = read.await?.transpose()?.flatten() else {
+            return Ok(None);
+        };
+        let is_signed_by_present_key = |note: &SignedNote| {
+            let present = self.keys.first().map(LogKey::verifier);
+            note.signatures()
+                .iter()
+                .any(|line| present.is_some_and(|key| key.id() == line.id))
+        };
+        if before.is_some_and(|before| before.size == state.size)
+            && last.as_ref().is_some_and(is_signed_by_present_key)
+        {
+            return Ok(None);
+        }
+        let checkpoint = Checkpoint {
+            origin: self.origin.clone(),
+            size: state.size,
+            root: state.root,
+        };
+        let mut lines = self.keys.iter().map(|key| key.sign(&checkpoint));
+        let Some(first) = lines.next() else {
+            return Ok(None);
+        };
+        let mut note = SignedNote::new(&checkpoint, first);
+        for line in lines {
+            // Two lines are far below the bound.
+            let _ = note.add(line);
+        }
+        self.store(LogRecord::Note, &note).await?;
+        Ok(Some(note))
+    }
+
+    /// What is to be signed next, checked against what was signed: the stored tiles give the last
+    /// signed root, the stored root, and a proof from one to the other.
+    fn next(
+        &self,
+        shared: &Shared,
+        domain: engine::DomainId,
+        last: Option<&Checkpoint>,
+    ) -> Result<Option<LogState>, SignerError> {
+        let state = shared.log_state(domain).map_err(LedgerError::from)?;
+        let Some(last) = last else {
+            // `tree` compares with the stored root.
+            shared.tree(domain).map_err(LedgerError::from)?;
+            return Ok(state);
+        };
+        let fault = |detail: String| self.inconsistent(last.size, detail);
+        let state = state.ok_or_else(|| fault("the log is empty".to_owned()))?;
+        if state.size < last.size {
+            return Err(fault(format!("the store holds {} entries", state.size)));
+        }
+        let mut ids = edge_tiles(last.size);
+        ids.extend(edge_tiles(state.size));
+        ids.extend(consistency_tiles(last.size, state.size));
+        let tiles = shared
+            .tile_set(domain, &ids)
+            .map_err(|error| fault(error.to_string()))?;
+        let root = |size| {
+            tiles
+                .root(size)
+                .map_err(|missing| fault(missing.to_string()))
+        };
+        if root(last.size)? != last.root {
+            return Err(fault("its entries have another root".to_owned()));
+        }
+        if root(state.size)? != state.root {
+            return Err(fault(format!(
+                "the {} entries have another root than was stored with them",
+                state.size
+            )));
+        }
+        let proof = tiles
+            .consistency_proof(last.size, state.size)
+            .map_err(|missing| fault(missing.to_string()))?;
+        verify_consistency(last.size, &last.root, state.size, &state.root, &proof)
+            .map_err(|error| fault(error.to_string()))?;
+        Ok(Some(state))
+    }
+
+    /// Adds cosignatures to a checkpoint of this log, and says whether it has those that the policy
+    /// asks for now. They are kept if it is still the newest, or the newest that has them.
+    ///
+    /// # Errors
+    /// [`SignerError::Ledger`].
+    pub async fn add_cosignatures(
+        &self,
+        note: &SignedNote,
+        lines: Vec<SignatureLine>,
+    ) -> Result<Option<SignedNote>, SignerError> {
+        let mut note = note.clone();
+        for line in lines {
+            if note.add(line).is_err() {
+                tracing::warn!(origin = %self.origin, "a cosignature was left out: the note is full");
+            }
+        }
+        let _signing = self.signing.lock().await;
+        let newest = self.log.checkpoint().await?;
+        if newest.is_some_and(|newest| newest.text() == note.text()) {
+            self.store(LogRecord::Note, &note).await?;
+        }
+        let is_enough = self
+            .policy
+            .as_ref()
+            .is_some_and(|policy| policy.check(&note).is_ok());
+        if !is_enough {
+            return Ok(None);
+        }
+        self.store(LogRecord::Cosigned, &note).await?;
+        Ok(Some(note))
+    }
+
+    async fn store(&self, record: LogRecord, note: &SignedNote) -> Result<(), LedgerError> {
+        let text = note.to_string().into_bytes();
+        let stored = self.log.write(move |domain| {
+            vec![Record {
+                family: keys::LOG,
+                key: keys::log(domain, record),
+                value: Some(text.clone()),
+            }]
+        });
+        stored.await
+    }
+}
