@@ -2,8 +2,8 @@
 //! every tile of a level one hash: trees of any size exist without being grown.
 
 use translog::{
-    Hash, PROOF_HASHES_MAX, TileId, TileSet, Tree, all_tiles, consistency_tiles, edge_tiles,
-    inclusion_tiles, node_hash, verify_consistency, verify_inclusion,
+    Hash, PROOF_HASHES_MAX, ProofError, TileId, TileSet, Tree, all_tiles, consistency_tiles,
+    edge_tiles, inclusion_tiles, node_hash, verify_consistency, verify_inclusion,
 };
 
 const LEAF: Hash = [0x77; 32];
@@ -152,6 +152,13 @@ fn sizes_beyond_are_harmless() {
                 verify_consistency(place.max(1), &LEAF, size, &[0; 32], &proof).unwrap_err();
             }
         }
+    }
+    for size in BEYOND {
+        let proof = tiles(inclusion_tiles(0, size))
+            .inclusion_proof(0, size)
+            .unwrap();
+        let verified = verify_inclusion(0, size, &LEAF, &proof, &root(size));
+        assert_eq!(verified, Err(ProofError::TooLong), "{size}");
     }
     let full = u64::MAX;
     let mut tree = Tree::restore(full, &tiles(edge_tiles(full))).unwrap();
