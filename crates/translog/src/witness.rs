@@ -199,7 +199,7 @@ fn signed_by_log(note: &SignedNote, logs: &[VerifierKey]) -> Result<Checkpoint, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{LogKey, Origin, TileId, TileSet, leaf_hash};
+    use crate::{KeyName, LogKey, Origin, TileId, TileSet, WitnessKey, leaf_hash};
 
     fn log_key(origin: &str, seed: u8) -> LogKey {
         LogKey::from_seed(&Origin::parse(origin).unwrap(), &[seed; 32])
@@ -329,6 +329,16 @@ mod tests {
         refuse(SignedNote::new(&eight, by_log), bad);
 
         let unknown = judge(Some(&record), &good, &logs()[..1]);
+        assert_eq!(unknown, Err(Refusal::UnknownLog));
+        // A witness that bears the log's name does not speak for the log.
+        let name = KeyName::parse("log.example/a").unwrap();
+        let namesake = WitnessKey::from_seed(&name, &[4; 32]);
+        let cosigned = AddCheckpoint {
+            note: SignedNote::new(&eight, namesake.cosign(&eight, 1)),
+            ..good
+        };
+        let keys = [namesake.verifier().clone()];
+        let unknown = judge(Some(&record), &cosigned, &keys);
         assert_eq!(unknown, Err(Refusal::UnknownLog));
     }
 
