@@ -1,6 +1,6 @@
-//! A peer that answers as real EthAdapters did: each answer is one of the recorded ones, chosen by
+//! A peer that answers as a real EthAdapter did: each answer is one of the recorded ones, chosen by
 //! its name, and is sent byte for byte (`conformance-tests/vectors/ledger/adapter-*.json`). Answers
-//! that no EthAdapter gives are for tests of hostile peers.
+//! that no real one gives are for tests of hostile peers.
 //!
 //! All threads end when the value is dropped, also those that keep a client waiting.
 
@@ -20,7 +20,7 @@ const FIXTURES: &str =
     include_str!("../../../conformance-tests/vectors/ledger/adapter-fixtures.json");
 const WEDGE: &str = include_str!("../../../conformance-tests/vectors/ledger/adapter-wedge.json");
 
-/// The page for what an EthAdapter does not know; also for what a test says nothing about.
+/// The page for what such an adapter does not know; also for what a test says nothing about.
 const UNKNOWN: &str = "unknown";
 /// Longest wait for a request that must come.
 const REQUEST_WAIT: Duration = Duration::from_secs(20);
@@ -175,16 +175,20 @@ impl EthAdapter {
             .collect()
     }
 
-    /// Waits until there were `count` requests; false when they do not come.
+    /// Waits for a request for `action` after the first `seen` requests; false when none comes.
     #[must_use]
-    pub fn await_requests(&self, count: usize) -> bool {
-        let too_few = |state: &mut State| state.asked.len() < count;
+    pub fn await_request(&self, action: &str, seen: usize) -> bool {
+        let action = action.to_ascii_lowercase();
+        let came = |state: &State| {
+            let mut later = state.asked.iter().skip(seen);
+            later.any(|it| it.action() == action)
+        };
         let waited =
             self.shared
                 .changed
-                .wait_timeout_while(self.shared.state(), REQUEST_WAIT, too_few);
+                .wait_timeout_while(self.shared.state(), REQUEST_WAIT, |state| !came(state));
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.asked.len() >= count
+        came(&state)
     }
 }
 
@@ -317,8 +321,7 @@ fn head(status: u16, headers: &[(String, String)], length: usize) -> String {
             head.push_str(part);
         }
     }
-    head.push_str(&format!("content-length: {length}\r\n\r\n"));
-    head
+    head + &format!("content-length: {length}\r\n\r\n")
 }
 
 #[cfg(test)]
@@ -340,7 +343,7 @@ mod tests {
         });
         assert_eq!(bodies, [b"0", b"3", b"3"]);
         assert_eq!(peer.actions(), ["totalnumberofanchors"; 3]);
-        assert!(peer.await_requests(3));
+        assert!(peer.await_request("totalNumberOfAnchors", 2));
         let request = Request::to(peer.address, "GET", "/nope");
         assert_eq!(ask(peer.address, &request).unwrap().status, 404);
     }

@@ -4,7 +4,7 @@
 //! - [`process`]: starts one of them, learns its address, ends it gently or hard.
 //! - [`server`]: the same on a folder of its own, with the calls of a test.
 //! - [`http`]: a blocking HTTP/1.1 client that sends exactly the bytes it is given.
-//! - [`eth_adapter`]: a peer that answers as recorded EthAdapters did.
+//! - [`eth_adapter`]: a peer that answers as a recorded EthAdapter did.
 //! - [`liar`]: a proxy before a node that lies about single things.
 //! - [`caller`]: a client that keeps its connection and comes back after it broke.
 //! - [`tools`] and [`anvil`]: other people's tools, and a real Ethereum chain.

@@ -72,8 +72,8 @@ impl Default for AdapterOptions {
         Self {
             token: None,
             unit_of_time: Duration::from_secs(3),
-            request_time_max: Duration::from_secs(60),
-            write_time_max: Duration::from_secs(180),
+            request_time_max: Duration::from_mins(1),
+            write_time_max: Duration::from_mins(3),
             read_time_max: Duration::from_secs(10),
             retry_wait: Duration::from_millis(250),
             retry_wait_max: Duration::from_secs(10),

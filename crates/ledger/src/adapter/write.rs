@@ -72,7 +72,9 @@ impl Client {
             let Err(failure) = sent else {
                 return Ok(());
             };
-            open = self.settle(open, deadline).await?;
+            // What was sent last is read after too, however little time is left.
+            let settled = deadline.max(Instant::now() + self.options.read_time_max);
+            open = self.settle(open, settled).await?;
             let Some(first) = open.first() else {
                 return Ok(());
             };
