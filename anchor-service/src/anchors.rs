@@ -1,24 +1,33 @@
 //! Reading and writing one anchor.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
 use keyssi::{AnchorId, AnchorValue, AppendError, CreateError, Domain};
-use ledger::{Entry, Intent, Ledger, LedgerError};
+use ledger::{Entry, Intent, LedgerError};
 use node::{Anchoring, ApiError};
 use serde_json::json;
 
-use crate::{Anchors, busy};
+use crate::backends::Backend;
+use crate::{Anchors, busy, proof};
 
 /// Bytes that JSON puts around one value in a list of versions, and a margin for values that are
 /// longer than the last one.
 const VERSION_OVERHEAD_BYTES: u64 = 64;
 
 impl Anchors {
-    /// The domain of a path, if this node keeps its anchors.
-    pub(crate) fn domain(&self, name: &str) -> Result<Domain, ApiError> {
+    /// What serves the domain of a path, if this node serves its anchors.
+    pub(crate) async fn backend(&self, name: &str) -> Result<Arc<Backend>, ApiError> {
         match self.domains.find(name) {
-            Some((domain, Anchoring::Here(_))) => Ok(domain),
+            Some((_, Anchoring::Here(config))) => {
+                let backend = self.backends.of(&config).await;
+                backend.map_err(|error| {
+                    ApiError::unavailable("the domain's ledger cannot be used as configured", 30)
+                        .because(error)
+                })
+            }
             Some((domain, Anchoring::Elsewhere)) => Err(ApiError::bad_request(format!(
                 "the anchors of domain {domain} are on a ledger that this node does not serve"
             ))),
@@ -36,7 +45,8 @@ pub(crate) async fn write(
     id: &str,
     value: &str,
 ) -> Result<Response, ApiError> {
-    let id = parse_id(&service.domain(domain)?, id)?;
+    let backend = service.backend(domain).await?;
+    let id = parse_id(&backend.config.name, id)?;
     let value = parse_value(value)?;
     let intent = if action == "create-anchor" {
         Intent::Create
@@ -45,11 +55,8 @@ pub(crate) async fn write(
     };
     let name = id.as_str().to_owned();
     let entry = Entry { id, value, intent };
-    service
-        .ledger
-        .write(entry)
-        .await
-        .map_err(|error| ledger_error(&name, error))?;
+    let written = backend.ledger.write(entry).await;
+    written.map_err(|error| ledger_error(&name, error))?;
     Ok(node::empty(StatusCode::CREATED))
 }
 
@@ -59,14 +66,15 @@ pub(crate) async fn all_versions(
     domain: &str,
     id: &str,
 ) -> Result<Response, ApiError> {
-    let id = parse_id(&service.domain(domain)?, id)?;
+    let backend = service.backend(domain).await?;
+    let id = parse_id(&backend.config.name, id)?;
     let failed = |error| ledger_error(id.as_str(), error);
-    let Some((last, versions)) = service.ledger.last_version(&id).await.map_err(failed)? else {
+    let Some((last, versions)) = backend.ledger.last_version(&id).await.map_err(failed)? else {
         return Ok(node::empty(StatusCode::NOT_FOUND));
     };
     let bytes = versions.saturating_mul(last.len() as u64 + VERSION_OVERHEAD_BYTES);
     let share = service.budget.acquire(bytes).await.map_err(|_| busy())?;
-    let values = service.ledger.all_versions(&id).await.map_err(failed)?;
+    let values = backend.ledger.all_versions(&id).await.map_err(failed)?;
     let body = json!(values).to_string().into_bytes();
     let mut answer = node::typed_json(StatusCode::OK, &serde_json::Value::Null);
     *answer.body_mut() = Body::from(node::hold(body, share));
@@ -79,8 +87,9 @@ pub(crate) async fn last_version(
     domain: &str,
     id: &str,
 ) -> Result<Response, ApiError> {
-    let id = parse_id(&service.domain(domain)?, id)?;
-    let last = service.ledger.last_version(&id).await;
+    let backend = service.backend(domain).await?;
+    let id = parse_id(&backend.config.name, id)?;
+    let last = backend.ledger.last_version(&id).await;
     Ok(
         match last.map_err(|error| ledger_error(id.as_str(), error))? {
             Some((value, _)) => node::message(StatusCode::OK, &value),
@@ -91,14 +100,36 @@ pub(crate) async fn last_version(
 
 /// `GET …/get-total-numbers-of-anchors`: a bare number; 404 without a body when there is none.
 pub(crate) async fn total(service: &Anchors, domain: &str) -> Result<Response, ApiError> {
-    let domain = service.domain(domain)?;
-    let total = service.ledger.total(&domain).await;
-    Ok(
-        match total.map_err(|error| ledger_error(domain.as_str(), error))? {
-            0 => node::empty(StatusCode::NOT_FOUND),
-            total => node::raw(StatusCode::OK, total.to_string()),
-        },
-    )
+    let backend = service.backend(domain).await?;
+    let total = backend.ledger.total(&backend.config.name).await;
+    Ok(match total.map_err(|error| ledger_error(domain, error))? {
+        0 => node::empty(StatusCode::NOT_FOUND),
+        total => node::raw(StatusCode::OK, total.to_string()),
+    })
+}
+
+/// `GET …/proof/:id[?version=N]`.
+pub(crate) async fn proof(
+    service: &Anchors,
+    domain: &str,
+    id: &str,
+    query: Option<&str>,
+) -> Result<Response, ApiError> {
+    let backend = service.backend(domain).await?;
+    let id = parse_id(&backend.config.name, id)?;
+    proof::proof(&backend, &id, proof::version(query)?).await
+}
+
+/// `GET …/status/:id[?version=N]`.
+pub(crate) async fn status(
+    service: &Anchors,
+    domain: &str,
+    id: &str,
+    query: Option<&str>,
+) -> Result<Response, ApiError> {
+    let backend = service.backend(domain).await?;
+    let id = parse_id(&backend.config.name, id)?;
+    proof::status(&backend, &id, proof::version(query)?).await
 }
 
 /// An anchor id of any domain, in its one form.

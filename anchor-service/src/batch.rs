@@ -5,17 +5,20 @@
 //! `{"anchorId", "anchorValues": […]}` (as the reference's clients send it); values of one anchor
 //! are taken in order. Without a domain in the path each id says its own.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use keyssi::AnchorId;
-use ledger::{BatchError, Entry, Intent, Ledger, LedgerError};
+use ledger::{BatchError, Entry, Intent, LedgerError};
 use node::ApiError;
 use serde::Deserialize;
 
 use crate::Anchors;
 use crate::anchors::{ledger_error, parse_any_id, parse_id, parse_value};
+use crate::backends::Backend;
 
 /// Entries that one request may hold: each costs a signature check.
 const ENTRIES_MAX: usize = 1024;
@@ -45,10 +48,13 @@ pub(crate) async fn write(
             "the body is not a JSON array of {{\"anchorId\", \"anchorValue\"}}: {error}"
         ))
     })?;
-    let (mut entries, mut places) = (Vec::new(), Vec::new());
+    let (mut entries, mut places, mut ledgers) = (Vec::new(), Vec::new(), Vec::new());
     for (index, item) in items.into_iter().enumerate() {
         let values = item.value.into_iter().chain(item.values);
-        let id = id_of(service, domain, &item.id).map_err(|error| error.at(index))?;
+        let (id, backend) = id_of(service, domain, &item.id)
+            .await
+            .map_err(|error| error.at(index))?;
+        keep_one_ledger(&mut ledgers, backend).map_err(|error| error.at(index))?;
         let before = entries.len();
         for value in values {
             let value = parse_value(&value).map_err(|error| error.at(index))?;
@@ -68,10 +74,10 @@ pub(crate) async fn write(
             )));
         }
     }
-    if entries.is_empty() {
+    let Some(backend) = ledgers.first() else {
         return Err(ApiError::bad_request("the array names no anchor"));
-    }
-    let written = service.ledger.write_all(entries).await;
+    };
+    let written = backend.ledger.write_all(entries).await;
     written.map_err(|error| refusal(error, &places))?;
     Ok(node::empty(StatusCode::CREATED))
 }
@@ -90,12 +96,33 @@ fn refusal(error: BatchError, places: &[(usize, String)]) -> ApiError {
     }
 }
 
-fn id_of(service: &Anchors, domain: Option<&str>, text: &str) -> Result<AnchorId, ApiError> {
+async fn id_of(
+    service: &Anchors,
+    domain: Option<&str>,
+    text: &str,
+) -> Result<(AnchorId, Arc<Backend>), ApiError> {
     let named = match domain {
         Some(domain) => domain.to_owned(),
         None => parse_any_id(text)?.domain().to_string(),
     };
-    parse_id(&service.domain(&named)?, text)
+    let backend = service.backend(&named).await?;
+    Ok((parse_id(&backend.config.name, text)?, backend))
+}
+
+/// Notes the ledger of an item. All or none is a promise that one ledger can keep, not two: domains
+/// may be mixed only where all are in this node's store and go nowhere else.
+fn keep_one_ledger(ledgers: &mut Vec<Arc<Backend>>, backend: Arc<Backend>) -> Result<(), ApiError> {
+    if ledgers.iter().any(|known| Arc::ptr_eq(known, &backend)) {
+        return Ok(());
+    }
+    ledgers.push(backend);
+    if ledgers.len() > 1 && ledgers.iter().any(|ledger| !ledger.is_in_store()) {
+        return Err(ApiError::bad_request(
+            "its domain is on another ledger than that of the items before it; send one request \
+             for each domain",
+        ));
+    }
+    Ok(())
 }
 
 /// A path without a value: a protocol that the reference removed, whose body it still parses

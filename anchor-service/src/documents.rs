@@ -21,7 +21,7 @@ pub(crate) async fn put(
 ) -> Result<Response, ApiError> {
     let limits = service.limits.body(service.limits.document_bytes_max);
     let bytes = node::receive(&head.headers, body, &limits, &service.budget, |_| ()).await?;
-    let stored = service.ledger.put_document(path, bytes).await;
+    let stored = service.backends.embedded().put_document(path, bytes).await;
     stored.map_err(|error| ledger_error("", error))?;
     Ok(node::empty(StatusCode::OK))
 }
@@ -31,7 +31,7 @@ pub(crate) async fn get(service: &Anchors, path: &str) -> Result<Response, ApiEr
     // Its size is not known before it is read, its limit is.
     let most = service.limits.document_bytes_max;
     let mut share = service.budget.acquire(most).await.map_err(|_| busy())?;
-    let found = service.ledger.document(path).await;
+    let found = service.backends.embedded().document(path).await;
     let Some(bytes) = found.map_err(|error| ledger_error("", error))? else {
         return Ok(node::empty(StatusCode::NOT_FOUND));
     };

@@ -1,11 +1,14 @@
-//! HTTP over the ledger: anchors, BDNS and versionless DSUs.
+//! HTTP over the ledgers: anchors, their transparency logs and proofs, BDNS and versionless DSUs.
 //!
 //! **Source:** `http-api.md` §3 to §5. Paths are matched raw and nothing is decoded; anchor ids and
 //! values are taken in their canonical wrapped form only.
 
 mod anchors;
+mod backends;
 mod batch;
 mod documents;
+mod log;
+mod proof;
 
 use std::sync::Arc;
 
@@ -15,13 +18,15 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http::{HeaderValue, Method, Request, StatusCode, header};
-use ledger::{EmbeddedLedger, EngineOptions, Ledger, Mode};
+use ledger::{EmbeddedLedger, EngineOptions, Mode};
 use node::{ApiError, BodyBudget, Domains, LimitsConfig, Part, Readiness, Setup};
+
+use crate::backends::Backends;
 
 /// What the routes need.
 struct Anchors {
-    /// The ledger.
-    ledger: EmbeddedLedger,
+    /// The ledger of each domain.
+    backends: Backends,
     /// The domains served.
     domains: Domains,
     /// Bounds on bodies.
@@ -30,22 +35,33 @@ struct Anchors {
     budget: BodyBudget,
 }
 
-/// Opens the ledger in the data folder and makes it ready to be served.
+/// Opens the ledger in the data folder, makes the back end of each domain, and starts keeping their
+/// logs.
 ///
 /// # Errors
-/// When another process has the ledger, or it cannot be opened.
-pub fn open(setup: &Setup) -> anyhow::Result<Part> {
+/// When another process has the ledger, it cannot be opened, or a domain cannot be served as it is
+/// configured.
+pub fn open(setup: &Setup) -> node::Opening<'_> {
+    Box::pin(open_now(setup))
+}
+
+async fn open_now(setup: &Setup) -> anyhow::Result<Part> {
     let config = &setup.config;
     let lock = node::lock_store(&config.node.data, "anchors")?;
     let options = EngineOptions {
         free_bytes_min: config.limits.free_bytes_min,
         mode: Mode::Serve,
     };
-    let ledger = EmbeddedLedger::open(&config.node.data.join("anchors"), options, node::clock_ms)?;
-    let checked = ledger.clone();
+    let path = config.node.data.join("anchors");
+    let embedded = EmbeddedLedger::open(&path, options, node::clock_ms)?;
+    let backends = Backends::new(embedded, &config.node.data, &config.node.log_origin_prefix);
+    for domain in setup.domains.table().anchored() {
+        backends.of(domain).await?;
+    }
+    let checked = backends.clone();
     let readiness: Readiness = Arc::new(move || checked.readiness());
     let anchors = Anchors {
-        ledger,
+        backends,
         domains: setup.domains.clone(),
         limits: config.limits.clone(),
         budget: setup.budget.clone(),
@@ -58,10 +74,11 @@ pub fn open(setup: &Setup) -> anyhow::Result<Part> {
     })
 }
 
-/// The routes under `/anchor`, `/bdns` and `/versionlessdsu`.
+/// The routes under `/anchor`, `/log`, `/bdns` and `/versionlessdsu`.
 fn router(anchors: Anchors) -> Router {
     Router::new()
         .route("/anchor/{*rest}", any(anchor))
+        .route("/log/{*rest}", any(log_part))
         .route("/bdns", any(bdns))
         .route("/bdns/", any(bdns))
         .route("/versionlessdsu", any(document))
@@ -105,10 +122,34 @@ async fn anchor(State(service): State<Arc<Anchors>>, request: Request<Body>) -> 
         (_, [domain, "get-total-numbers-of-anchors"]) if reads => {
             anchors::total(&service, domain).await
         }
+        (_, [domain, "proof", id]) if reads => {
+            anchors::proof(&service, domain, id, head.uri.query()).await
+        }
+        (_, [domain, "status", id]) if reads => {
+            anchors::status(&service, domain, id, head.uri.query()).await
+        }
         _ => {
             node::discard(&head.headers, body).await;
             return node::empty(StatusCode::NOT_FOUND);
         }
+    };
+    answer.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// `GET /log/<domain>/…`: the transparency log of a domain.
+async fn log_part(State(service): State<Arc<Anchors>>, request: Request<Body>) -> Response {
+    let (head, body) = request.into_parts();
+    node::discard(&head.headers, body).await;
+    let path = head.uri.path().strip_prefix("/log/");
+    let Some((domain, path)) = path.and_then(|path| path.split_once('/')) else {
+        return node::empty(StatusCode::NOT_FOUND);
+    };
+    if !matches!(head.method, Method::GET | Method::HEAD) {
+        return node::empty(StatusCode::NOT_FOUND);
+    }
+    let answer = match service.backend(domain).await {
+        Ok(backend) => log::get(&backend, path, &head.headers).await,
+        Err(error) => Err(error),
     };
     answer.unwrap_or_else(IntoResponse::into_response)
 }

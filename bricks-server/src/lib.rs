@@ -43,7 +43,11 @@ struct Bricks {
 ///
 /// # Errors
 /// When another process has the store, or it cannot be opened.
-pub fn open(setup: &Setup) -> anyhow::Result<Part> {
+pub fn open(setup: &Setup) -> node::Opening<'_> {
+    Box::pin(async { open_now(setup) })
+}
+
+fn open_now(setup: &Setup) -> anyhow::Result<Part> {
     let config = &setup.config;
     let lock = node::lock_store(&config.node.data, "bricks")?;
     let options = EngineOptions {

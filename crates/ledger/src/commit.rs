@@ -1,7 +1,7 @@
 //! What the committer does: applies changes whose ground is still the head that they were judged
 //! against, and turns the others back.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, hash_map};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -257,10 +257,9 @@ impl Building {
         if change.ground == 0 && !self.totals.contains_key(&id) {
             self.totals.insert(id, shared.total(id)?);
         }
-        if !self.trees.contains_key(&id) {
+        if let hash_map::Entry::Vacant(place) = self.trees.entry(id) {
             let known = trees.get(&id).cloned();
-            self.trees
-                .insert(id, known.map_or_else(|| shared.tree(id), Ok)?);
+            place.insert(known.map_or_else(|| shared.tree(id), Ok)?);
         }
         Ok(id)
     }

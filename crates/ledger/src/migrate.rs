@@ -1,6 +1,6 @@
 //! Bringing an older format forward, in steps that can be cut off and go on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 
 use engine::rocksdb::WriteBatch;
 use engine::{DomainId, EngineError};
@@ -46,8 +46,11 @@ pub(crate) fn bring_forward(shared: &Shared) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// Key and value of a version of format 1.
+type OldVersion = (Vec<u8>, Vec<u8>);
+
 /// The next versions in the old form, from a key on.
-fn old_versions(shared: &Shared, from: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, EngineError> {
+fn old_versions(shared: &Shared, from: &[u8]) -> Result<Vec<OldVersion>, EngineError> {
     let mut found = Vec::new();
     let mut is_full = false;
     let visited = shared
@@ -95,10 +98,10 @@ fn add_to_log(
             anchor_value: plain(wrapped)?,
         },
     };
-    if !trees.contains_key(&domain) {
-        trees.insert(domain, shared.tree(domain)?);
-    }
-    let tree = trees.entry(domain).or_default();
+    let tree = match trees.entry(domain) {
+        hash_map::Entry::Occupied(known) => known.into_mut(),
+        hash_map::Entry::Vacant(place) => place.insert(shared.tree(domain)?),
+    };
     let place = leaf.put(shared, batch, domain, tree)?;
     let stored = keys::encode_numbered(place, wrapped);
     shared.engine.put(batch, keys::ANCHORS, key, &stored)

@@ -159,10 +159,10 @@ impl LogSigner {
             .map(|note| self.checkpoint_in(note))
             .transpose()?;
         let signer = self.clone();
-        let signed = before.clone();
+        let last_signed = before.clone();
         let read = self
             .log
-            .read(move |shared, domain| Ok(signer.next(shared, domain, signed.as_ref())));
+            .read(move |shared, domain| Ok(signer.next(shared, domain, last_signed.as_ref())));
         let Some(state) = read.await?.transpose()?.flatten() else {
             return Ok(None);
         };

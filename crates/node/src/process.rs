@@ -6,6 +6,7 @@ use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -58,7 +59,10 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 /// Opens a service for a process.
-pub type OpenPart = fn(&Setup) -> anyhow::Result<Part>;
+pub type OpenPart = for<'a> fn(&'a Setup) -> Opening<'a>;
+
+/// A service that is being opened.
+pub type Opening<'a> = Pin<Box<dyn Future<Output = anyhow::Result<Part>> + 'a>>;
 
 /// The command could not be carried out.
 pub const EXIT_FAILED: u8 = 3;
@@ -78,10 +82,10 @@ pub fn serve(
     crate::allocator::settle();
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
-        let parts = services
-            .iter()
-            .map(|open| open(&setup))
-            .collect::<Result<_, _>>()?;
+        let mut parts = Vec::with_capacity(services.len());
+        for open in services {
+            parts.push(open(&setup).await?);
+        }
         setup.watch_apihub();
         setup.run(parts).await
     });

@@ -1,0 +1,209 @@
+//! The ledger behind each domain: made from its configuration when the node starts, and again when
+//! an ApiHub's domain file changes.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use anyhow::Context;
+use keyssi::Domain;
+use ledger::{EmbeddedLedger, Ledger, Log, LogKeeper, LogSigner};
+use node::{AnchoringKind, DomainConfig, Openings};
+use translog::{LogKey, Origin, Policy};
+
+/// What serves one domain's anchors.
+pub(crate) struct Backend {
+    pub(crate) config: Arc<DomainConfig>,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    /// `None` where entries go straight to another ledger.
+    pub(crate) log: Option<LogKeeper>,
+}
+
+impl Backend {
+    /// The log, if the domain has one.
+    pub(crate) fn log(&self) -> Option<&Log> {
+        self.log.as_ref().map(|keeper| keeper.signer().log())
+    }
+
+    /// Whether the node's own store answers for the domain and entries go nowhere else.
+    pub(crate) fn is_in_store(&self) -> bool {
+        !self.config.optimistic
+            && matches!(
+                self.config.anchoring,
+                AnchoringKind::Embedded | AnchoringKind::EvmRoots
+            )
+    }
+
+    pub(crate) fn openings_are_public(&self) -> bool {
+        self.config.log.openings == Openings::Public
+    }
+}
+
+/// The back ends of a node. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Backends(Arc<Inner>);
+
+struct Inner {
+    embedded: EmbeddedLedger,
+    data: PathBuf,
+    origin_prefix: String,
+    made: RwLock<HashMap<Domain, Arc<Backend>>>,
+    /// Held while one is made.
+    making: tokio::sync::Mutex<()>,
+}
+
+impl Backends {
+    pub(crate) fn new(embedded: EmbeddedLedger, data: &Path, origin_prefix: &str) -> Self {
+        Self(Arc::new(Inner {
+            embedded,
+            data: data.to_owned(),
+            origin_prefix: origin_prefix.to_owned(),
+            made: RwLock::default(),
+            making: tokio::sync::Mutex::default(),
+        }))
+    }
+
+    /// The store on this node, which also keeps the documents.
+    pub(crate) fn embedded(&self) -> &EmbeddedLedger {
+        &self.0.embedded
+    }
+
+    /// Whether anchors can be served; `Err` says in words what cannot.
+    pub(crate) fn readiness(&self) -> Result<(), &'static str> {
+        self.0.embedded.readiness()?;
+        for backend in self.made() {
+            backend.ledger.readiness()?;
+            if backend
+                .log
+                .as_ref()
+                .is_some_and(|log| log.trouble().is_some())
+            {
+                return Err("a transparency log is not signed");
+            }
+        }
+        Ok(())
+    }
+
+    /// All that were made so far.
+    pub(crate) fn made(&self) -> Vec<Arc<Backend>> {
+        let made = self.0.made.read().unwrap_or_else(PoisonError::into_inner);
+        made.values().cloned().collect()
+    }
+
+    /// The back end of a domain; made now if it is new or its configuration has changed.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration or the files that it names.
+    pub(crate) async fn of(&self, config: &Arc<DomainConfig>) -> anyhow::Result<Arc<Backend>> {
+        if let Some(made) = self.find(config) {
+            return Ok(made);
+        }
+        let _making = self.0.making.lock().await;
+        if let Some(made) = self.find(config) {
+            return Ok(made);
+        }
+        let domain = config.name.clone();
+        let backend = self
+            .make(config)
+            .await
+            .with_context(|| format!("domain {domain}"))?;
+        let backend = Arc::new(backend);
+        let mut made = self.0.made.write().unwrap_or_else(PoisonError::into_inner);
+        made.insert(domain, Arc::clone(&backend));
+        Ok(backend)
+    }
+
+    fn find(&self, config: &Arc<DomainConfig>) -> Option<Arc<Backend>> {
+        let made = self.0.made.read().unwrap_or_else(PoisonError::into_inner);
+        let found = made.get(&config.name)?;
+        (Arc::ptr_eq(&found.config, config) || found.config == *config).then(|| Arc::clone(found))
+    }
+
+    async fn make(&self, config: &Arc<DomainConfig>) -> anyhow::Result<Backend> {
+        let log = if config.has_log() {
+            Some(self.keeper(config).await?)
+        } else {
+            None
+        };
+        let ledger: Arc<dyn Ledger> = match config.anchoring {
+            AnchoringKind::Embedded => Arc::new(self.0.embedded.clone()),
+            _ => anyhow::bail!("this ledger is not served yet"),
+        };
+        Ok(Backend {
+            config: Arc::clone(config),
+            ledger,
+            log,
+        })
+    }
+
+    /// The keeper of a domain's log, at work.
+    async fn keeper(&self, config: &DomainConfig) -> anyhow::Result<LogKeeper> {
+        let origin = config.origin(&self.0.origin_prefix);
+        let origin = Origin::parse(&origin).context("log.origin")?;
+        // The same log is signed by one only, whatever else of the domain has changed.
+        let running = self.made().into_iter().find_map(|backend| {
+            let keeper = backend.log.as_ref()?;
+            let is_it = backend.config.name == config.name
+                && backend.config.log == config.log
+                && *keeper.signer().origin() == origin;
+            is_it.then(|| keeper.clone())
+        });
+        if let Some(keeper) = running {
+            return Ok(keeper);
+        }
+        let keys = self.log_keys(config, &origin)?;
+        let policy = policy(config, &keys)?;
+        let log = self.0.embedded.log(&config.name);
+        let signer = LogSigner::open(log, origin, keys, policy).await?;
+        let keeper = LogKeeper::new(signer);
+        tokio::spawn(keeper.clone().sign_on());
+        Ok(keeper)
+    }
+
+    fn log_keys(&self, config: &DomainConfig, origin: &Origin) -> anyhow::Result<Vec<LogKey>> {
+        let read = |path: &Path, text: &str| {
+            let key = LogKey::parse(text)
+                .with_context(|| format!("{} is not a log's key", path.display()))?;
+            anyhow::ensure!(
+                key.verifier().name().as_str() == origin.as_str(),
+                "the key in {} is of the log {}, this one is called {origin}",
+                path.display(),
+                key.verifier().name().as_str()
+            );
+            Ok(key)
+        };
+        let own = &config.log.key;
+        let path = if own.as_os_str().is_empty() {
+            let name = format!("{}.log-key", config.name);
+            self.0.data.join("keys").join(name)
+        } else {
+            own.clone()
+        };
+        let text =
+            node::load_or_create_key_file(&path, |seed| LogKey::from_seed(origin, seed).to_text())?;
+        let mut keys = vec![read(&path, &text)?];
+        let old = &config.log.old_key;
+        if !old.as_os_str().is_empty() {
+            keys.push(read(old, &node::load_key_file(old)?)?);
+        }
+        Ok(keys)
+    }
+}
+
+/// The policy of a log, to which its own keys belong.
+fn policy(config: &DomainConfig, keys: &[LogKey]) -> anyhow::Result<Option<Policy>> {
+    let path = &config.log.policy;
+    if path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let named = || format!("log.policy {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(named)?;
+    let written = Policy::parse(&text).with_context(named)?;
+    let is_written = |key: &LogKey| written.logs().iter().any(|log| log.key == *key.verifier());
+    let mut own = String::new();
+    for key in keys.iter().filter(|key| !is_written(key)) {
+        own.push_str(&format!("log {}\n", key.verifier()));
+    }
+    let policy = Policy::parse(&format!("{own}{text}")).with_context(named)?;
+    Ok(Some(policy))
+}

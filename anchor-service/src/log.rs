@@ -1,0 +1,126 @@
+//! `GET /log/<domain>/…`: checkpoint, tiles, entry bundles, openings, keys.
+//!
+//! **Source:** `translog.md` §4 to §6; C2SP tlog-tiles.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use ledger::{LedgerError, Log};
+use node::ApiError;
+use translog::{BundleId, SignedNote, TileId};
+
+use crate::anchors::ledger_error;
+use crate::backends::Backend;
+
+/// Tiles and bundles never change.
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+/// A checkpoint is replaced within a second of new entries.
+const NOT_KEPT: &str = "no-cache";
+const TEXT: &str = "text/plain; charset=utf-8";
+const BYTES: &str = "application/octet-stream";
+
+/// Answers what stands after `/log/<domain>/`.
+pub(crate) async fn get(
+    backend: &Backend,
+    path: &str,
+    request: &HeaderMap,
+) -> Result<Response, ApiError> {
+    let Some(keeper) = &backend.log else {
+        return Err(no_log(backend));
+    };
+    let log = keeper.signer().log();
+    match path {
+        "checkpoint" => checkpoint(log.checkpoint().await),
+        "checkpoint/cosigned" => match keeper.signer().policy() {
+            Some(_) => checkpoint(log.cosigned().await),
+            None => Err(absent("the log asks no witnesses; see …/checkpoint")),
+        },
+        "vkey" => {
+            let keys = keeper.signer().keys().iter();
+            let lines: String = keys.map(|key| format!("{}\n", key.verifier())).collect();
+            Ok(answer(lines, TEXT, NOT_KEPT))
+        }
+        _ => part(backend, log, path, request).await,
+    }
+}
+
+fn checkpoint(note: Result<Option<SignedNote>, LedgerError>) -> Result<Response, ApiError> {
+    match note.map_err(|error| ledger_error("", error))? {
+        Some(note) => Ok(answer(note.to_string(), TEXT, NOT_KEPT)),
+        None => Err(absent("the log has no such checkpoint yet")),
+    }
+}
+
+/// A tile, a bundle, or the openings of one.
+async fn part(
+    backend: &Backend,
+    log: &Log,
+    path: &str,
+    request: &HeaderMap,
+) -> Result<Response, ApiError> {
+    let (found, kind, cache) = if let Ok(id) = BundleId::parse(path) {
+        (log.bundle(id).await, BYTES, FOR_EVER)
+    } else if let Ok(id) = TileId::parse(path) {
+        (log.tile(id).await, BYTES, FOR_EVER)
+    } else if let Ok(id) = BundleId::parse_openings(path) {
+        if !backend.openings_are_public() {
+            return Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "the openings of this log are not public; each comes with its anchor's proof",
+            ));
+        }
+        // An opening may be erased.
+        let text = log.openings(id).await;
+        (
+            text.map(|text| text.map(String::into_bytes)),
+            "application/json",
+            NOT_KEPT,
+        )
+    } else {
+        return Ok(node::empty(StatusCode::NOT_FOUND));
+    };
+    let found = found.map_err(|error| ledger_error("", error))?;
+    let Some(bytes) = found else {
+        return Err(absent("the log does not reach that far"));
+    };
+    if cache == FOR_EVER && request.contains_key(header::IF_NONE_MATCH) {
+        // Whoever has it has it for ever.
+        let mut unchanged = node::empty(StatusCode::NOT_MODIFIED);
+        set(&mut unchanged, header::CACHE_CONTROL, cache);
+        set(&mut unchanged, header::ETAG, IMMUTABLE_TAG);
+        return Ok(unchanged);
+    }
+    let mut answer = answer(bytes, kind, cache);
+    if cache == FOR_EVER {
+        set(&mut answer, header::ETAG, IMMUTABLE_TAG);
+    }
+    Ok(answer)
+}
+
+/// The tag of what never changes under its name.
+const IMMUTABLE_TAG: &str = "\"immutable\"";
+
+fn answer(body: impl Into<Body>, kind: &'static str, cache: &'static str) -> Response {
+    let mut answer = node::raw(StatusCode::OK, body);
+    set(&mut answer, header::CONTENT_TYPE, kind);
+    set(&mut answer, header::CACHE_CONTROL, cache);
+    answer
+}
+
+fn set(answer: &mut Response, name: header::HeaderName, value: &'static str) {
+    answer
+        .headers_mut()
+        .insert(name, HeaderValue::from_static(value));
+}
+
+/// What is said of a domain without a log.
+pub(crate) fn no_log(backend: &Backend) -> ApiError {
+    absent(format!(
+        "the anchors of domain {} go straight to another ledger; they are in no log of this node",
+        backend.config.name
+    ))
+}
+
+pub(crate) fn absent(text: impl Into<String>) -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, text)
+}
