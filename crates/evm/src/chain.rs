@@ -51,9 +51,9 @@ impl Default for Timing {
             poll: Duration::from_secs(1),
             poll_max: Duration::from_secs(15),
             resend_after: Duration::from_secs(20),
-            replace_after: Duration::from_secs(60),
-            foreign_wait: Duration::from_secs(60),
-            patience: Duration::from_secs(600),
+            replace_after: Duration::from_mins(1),
+            foreign_wait: Duration::from_mins(1),
+            patience: Duration::from_mins(10),
         }
     }
 }

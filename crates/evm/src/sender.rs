@@ -8,6 +8,7 @@
 //! What is under way is driven to its end even if nobody waits for it any more: a nonce that is
 //! given out and not used would block all later ones.
 
+mod broadcast;
 mod error;
 mod estimate;
 mod flight;

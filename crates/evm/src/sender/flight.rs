@@ -30,7 +30,8 @@ pub(super) struct Flight {
     pub(super) sent_at: Option<Instant>,
     /// When its fees were set.
     pub(super) priced_at: Instant,
-    pub(super) created_at: Instant,
+    /// Since when another transaction waits at its nonce.
+    pub(super) occupied_at: Option<Instant>,
     /// The block that it was last seen in.
     pub(super) mined: Option<(u64, B256)>,
     /// The newest block when it was last looked for.
@@ -63,7 +64,7 @@ impl Flight {
             refused: None,
             sent_at: None,
             priced_at: now,
-            created_at: now,
+            occupied_at: None,
             mined: None,
             looked_at: None,
             absent: None,
@@ -85,9 +86,16 @@ impl Flight {
         self.accepted || self.taken || self.mined.is_some()
     }
 
-    /// Whether any of its names may be on the network.
-    pub(super) fn may_be_out(&self) -> bool {
-        self.names.iter().any(|name| name.out)
+    /// Whether what waits at its nonce may be itself, under an earlier name.
+    pub(super) fn is_in_its_own_way(&self) -> bool {
+        !self.accepted && self.names.len() > 1
+    }
+
+    /// The newest name may be on the network from now on.
+    pub(super) fn goes_out(&mut self) {
+        if let Some(name) = self.names.last_mut() {
+            name.out = true;
+        }
     }
 
     pub(super) fn is_due(&self, resend_after: Duration) -> bool {

@@ -5,9 +5,10 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::SendError;
+use super::broadcast::Outcome;
 use super::flight::Flight;
 use super::refusal;
-use super::task::{Outcome, Task};
+use super::task::Task;
 use super::ticket::Verdict;
 use crate::fees::{QuoteError, quote};
 use crate::rpc::{BlockTag, Receipt, RpcError};
@@ -20,6 +21,8 @@ const LOOKS_MIN: u32 = 5;
 const NAMES_MAX: usize = 48;
 /// Holes that are filled in one step.
 const FILL_MAX: usize = 16;
+/// Gas of an empty transaction on Ethereum; where it is more, the node is asked.
+const EMPTY_GAS: u64 = 21_000;
 
 impl Task {
     /// One look at the chain.
@@ -62,13 +65,11 @@ impl Task {
                 break;
             }
         }
-        match receipt {
-            Some(receipt) => self.seen(nonce, head, receipt).await,
-            None => {
-                self.unseen(nonce, head, count);
-                Ok(())
-            }
+        if let Some(receipt) = receipt {
+            return self.seen(nonce, head, receipt).await;
         }
+        self.unseen(nonce, head, count);
+        Ok(())
     }
 
     /// It is in a block.
@@ -146,8 +147,7 @@ impl Task {
             }
         }
         let account = self.key.address();
-        let rpc = self.chain.rpc().clone();
-        let pending = rpc.transaction_count(account, BlockTag::Pending).await?;
+        let pending = self.pending(count).await?;
         // What is in the pool and not ours has its time.
         let waited = since.elapsed() >= self.chain.config().timing.foreign_wait;
         let from = if waited { count } else { pending.max(count) };
@@ -158,7 +158,10 @@ impl Task {
         }
         warn!(%account, from, to = first, "a hole before our transactions is filled with empty ones");
         let call = refusal::filler(account);
-        let gas_limit = rpc.estimate_gas(account, &call).await?;
+        let gas_limit = match self.chain.rpc().estimate_gas(account, &call).await {
+            Err(RpcError::Refused { .. }) => EMPTY_GAS,
+            other => other?,
+        };
         let Some(fees) = self.usual().await? else {
             return Ok(());
         };

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
+use super::broadcast::Outcome;
 use super::flight::Flight;
 use super::refusal::{self, Refusal};
 use super::ticket::{Request, Verdict};
@@ -38,26 +39,13 @@ pub(super) struct Task {
     /// Since when transactions that are not ours wait in the pool, and the account's count then.
     foreign: Option<(Instant, u64)>,
     /// Nonces below this one are taken over from transactions that are not ours.
-    takeover: u64,
+    pub(super) takeover: u64,
     /// Since when there is a hole before the first flight, and looks that found it.
     pub(super) hole: Option<(Instant, u32)>,
     /// Flights on which the funds of the account ended: no more at once until some are mined.
     funds_window: Option<usize>,
     /// Steps in a row that failed.
     pub(super) failures: u32,
-}
-
-/// What the node makes of a transaction.
-#[derive(Debug)]
-pub(super) enum Outcome {
-    /// It has it, or the nonce is used, or it may come to have it: the chain will show.
-    Open,
-    /// It certainly does not have it, and may take it later.
-    NotReached(RpcError),
-    /// It may have it.
-    Unclear(RpcError),
-    /// It does not take it.
-    Refused(RpcError),
 }
 
 impl Task {
@@ -218,14 +206,7 @@ impl Task {
             return Ok(false);
         }
         let account = self.key.address();
-        let pool = self
-            .chain
-            .rpc()
-            .transaction_count(account, BlockTag::Pending);
-        let pending = match pool.await {
-            Err(RpcError::Refused { .. }) => count,
-            other => other?,
-        };
+        let pending = self.pending(count).await?;
         if pending <= count {
             self.foreign = None;
             return Ok(true);
@@ -244,6 +225,19 @@ impl Task {
                 self.foreign = Some((Instant::now(), count));
                 Ok(false)
             }
+        }
+    }
+
+    /// The account's count with what is in the pool; nodes need not know that.
+    pub(super) async fn pending(&self, count: u64) -> Result<u64, RpcError> {
+        let account = self.key.address();
+        let pool = self
+            .chain
+            .rpc()
+            .transaction_count(account, BlockTag::Pending);
+        match pool.await {
+            Err(RpcError::Refused { .. }) => Ok(count),
+            other => other,
         }
     }
 
@@ -298,75 +292,6 @@ impl Task {
         }
     }
 
-    /// Hands a flight to the node, with higher fees if it asks for them and may have them.
-    pub(super) async fn broadcast(&mut self, nonce: u64) -> Outcome {
-        let rpc = self.chain.rpc().clone();
-        let (cap, chain_id) = (self.chain.config().fees.cap, self.chain.id());
-        let foreign_wait = self.chain.config().timing.foreign_wait;
-        let Some(flight) = self.flights.get_mut(&nonce) else {
-            return Outcome::Open;
-        };
-        loop {
-            let Some(raw) = flight.newest().map(|signed| signed.raw.clone()) else {
-                return Outcome::Open;
-            };
-            flight.sent_at = Some(Instant::now());
-            let error = match rpc.send_raw_transaction(&raw).await {
-                Ok(_) => {
-                    took(flight);
-                    return Outcome::Open;
-                }
-                Err(error) => error,
-            };
-            if !error.nothing_done()
-                && let Some(name) = flight.names.last_mut()
-            {
-                name.out = true;
-            }
-            let may_raise = match refusal::meaning(&error) {
-                None | Some(Refusal::Passing) => {
-                    // Tried again in the next step.
-                    flight.sent_at = None;
-                    return if error.nothing_done() {
-                        Outcome::NotReached(error)
-                    } else {
-                        Outcome::Unclear(error)
-                    };
-                }
-                Some(Refusal::Known) => {
-                    took(flight);
-                    return Outcome::Open;
-                }
-                Some(Refusal::NonceTaken) => {
-                    flight.taken = true;
-                    flight.refused = None;
-                    return Outcome::Open;
-                }
-                Some(Refusal::OutOfFunds | Refusal::TooMuchGas | Refusal::ForGood) => {
-                    flight.refused = Some(error.clone());
-                    return Outcome::Refused(error);
-                }
-                Some(Refusal::NonceAhead) => false,
-                Some(Refusal::Underpriced) => true,
-                // What waits there may be ours under an earlier name, else it has its time.
-                Some(Refusal::Occupied) => {
-                    flight.may_be_out()
-                        || nonce < self.takeover
-                        || flight.created_at.elapsed() >= foreign_wait
-                }
-            };
-            // Doubled: how much is asked for is not known, and each try is a call.
-            let raised = flight.fees.raised(&flight.fees.doubled(), cap);
-            match raised.filter(|_| may_raise) {
-                Some(fees) => flight.reprice(fees, chain_id, &self.key),
-                None => {
-                    flight.refused = Some(error);
-                    return Outcome::Open;
-                }
-            }
-        }
-    }
-
     pub(super) fn transaction(
         &self,
         nonce: u64,
@@ -389,14 +314,5 @@ impl Task {
         while self.landed.len() > LANDED_MAX {
             self.landed.pop_first();
         }
-    }
-}
-
-/// The node has the newest name.
-fn took(flight: &mut Flight) {
-    flight.accepted = true;
-    flight.refused = None;
-    if let Some(name) = flight.names.last_mut() {
-        name.out = true;
     }
 }
