@@ -194,7 +194,7 @@ impl Anvil {
     /// # Errors
     /// As [`Self::stop`].
     pub fn freeze(&self) -> Result<(), AnvilError> {
-        self.signal(Signal::STOP)
+        Ok(self.running()?.freeze()?)
     }
 
     /// Lets the process go on after [`Self::freeze`].
@@ -202,7 +202,7 @@ impl Anvil {
     /// # Errors
     /// As [`Self::stop`].
     pub fn thaw(&self) -> Result<(), AnvilError> {
-        self.signal(Signal::CONT)
+        Ok(self.running()?.signal(Signal::CONT)?)
     }
 
     /// One JSON-RPC call; gives the `result`.
@@ -351,10 +351,8 @@ impl Anvil {
         text.ok_or_else(|| odd(method, &result.to_string()))
     }
 
-    fn signal(&self, signal: Signal) -> Result<(), AnvilError> {
-        let process = self.process.as_ref().ok_or(AnvilError::Stopped)?;
-        process.signal(signal)?;
-        Ok(())
+    fn running(&self) -> Result<&NodeProcess, AnvilError> {
+        self.process.as_ref().ok_or(AnvilError::Stopped)
     }
 }
 

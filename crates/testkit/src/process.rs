@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::binaries::{self, Binary, BinaryError};
 
@@ -241,6 +241,18 @@ impl NodeProcess {
     pub(crate) fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
         // Not reaped yet, so the id still names this child and no other.
         kill_process(Pid::from_child(&self.child), signal).map_err(io::Error::from)?;
+        Ok(())
+    }
+
+    /// Stops the process without ending it and waits until none of its threads runs.
+    ///
+    /// # Errors
+    /// [`ProcessError::Io`] when the operating system refuses.
+    pub(crate) fn freeze(&self) -> Result<(), ProcessError> {
+        self.signal(Signal::STOP)?;
+        // A process that has ended is left for `wait` to reap.
+        let until = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(Pid::from_child(&self.child)), until).map_err(io::Error::from)?;
         Ok(())
     }
 

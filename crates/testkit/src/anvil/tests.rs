@@ -25,7 +25,8 @@ fn the_accounts_are_those_of_the_chain() {
 fn a_chain_that_was_stopped_goes_on_where_it_was() {
     let mut chain = Anvil::start().unwrap();
     let url = chain.rpc_url();
-    let blocks: Vec<_> = (0..100).map(|_| pay(&chain)["blockHash"].clone()).collect();
+    let paid: Vec<_> = (0..100).map(|_| pay(&chain)).collect();
+    let oldest = &paid[0]["transactionHash"];
     chain.stop().unwrap();
     assert!(matches!(
         chain.rpc("eth_chainId", json!([])),
@@ -34,11 +35,13 @@ fn a_chain_that_was_stopped_goes_on_where_it_was() {
     chain.restart().unwrap();
     assert_eq!(chain.rpc_url(), url);
     assert_eq!(chain.block_number().unwrap(), 100);
-    for (number, hash) in (1..).zip(&blocks) {
+    for (number, paid) in (1..).zip(&paid) {
         let number = format!("{number:#x}");
         let block = chain.rpc("eth_getBlockByNumber", json!([number, false]));
-        assert_eq!(block.unwrap()["hash"], *hash);
+        assert_eq!(block.unwrap()["hash"], paid["blockHash"]);
     }
+    let oldest = chain.rpc("eth_getTransactionReceipt", json!([oldest]));
+    assert_eq!(oldest.unwrap()["status"], "0x1");
     chain.reorg(10).unwrap();
     assert_eq!(payments(&chain), "0x5a");
     chain.kill();
