@@ -7,6 +7,7 @@ mod anchors;
 mod backends;
 mod batch;
 mod documents;
+mod eth_adapter;
 mod log;
 mod proof;
 
@@ -55,8 +56,12 @@ async fn open_now(setup: &Setup) -> anyhow::Result<Part> {
     let path = config.node.data.join("anchors");
     let embedded = EmbeddedLedger::open(&path, options, node::clock_ms)?;
     let backends = Backends::new(embedded, &config.node.data, &config.node.log_origin_prefix);
+    let mut listeners = Vec::new();
     for domain in setup.domains.table().anchored() {
-        backends.of(domain).await?;
+        let backend = backends.of(domain).await?;
+        if let Some(served) = &domain.eth_adapter {
+            listeners.push(eth_adapter::listener(setup, served, backend)?);
+        }
     }
     let checked = backends.clone();
     let readiness: Readiness = Arc::new(move || checked.readiness());
@@ -71,6 +76,7 @@ async fn open_now(setup: &Setup) -> anyhow::Result<Part> {
         routes: router(anchors),
         readiness,
         lock,
+        listeners,
     })
 }
 

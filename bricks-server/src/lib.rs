@@ -68,6 +68,7 @@ fn open_now(setup: &Setup) -> anyhow::Result<Part> {
         routes: router(bricks),
         readiness,
         lock,
+        listeners: Vec::new(),
     })
 }
 

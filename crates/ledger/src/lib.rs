@@ -12,6 +12,7 @@ mod judge;
 mod keeper;
 mod keys;
 mod leaf;
+mod listing;
 mod log;
 mod log_records;
 mod migrate;

@@ -29,8 +29,8 @@ pub type Readiness = Arc<dyn Fn() -> Result<(), &'static str> + Send + Sync>;
 pub(crate) struct Front {
     /// Which origins may read answers.
     pub cors: Cors,
-    /// What the listener refuses.
-    pub guard: Guard,
+    /// What the listener refuses; `None` where the routes know their callers.
+    pub guard: Option<Guard>,
     /// `None` switches the limit and its headers off.
     pub rate: Option<RateLimiter>,
     /// Set while the node takes no writes; changed by the watcher.
@@ -39,6 +39,8 @@ pub(crate) struct Front {
     pub parts: Vec<(&'static str, Readiness)>,
     /// The services' routes.
     pub routes: Router,
+    /// Which cross-origin headers a path gets.
+    pub surface: fn(&str) -> Surface,
     /// What the `Keep-Alive` header promises.
     pub keep_alive: Duration,
 }
@@ -68,8 +70,8 @@ impl Front {
     async fn answer_open(&self, peer: SocketAddr, request: Request<Body>) -> Response {
         let headers = request.headers().clone();
         let path = request.uri().path().to_owned();
-        let admitted = self.guard.admit(request.version(), request.uri(), &headers);
-        if let Err(refusal) = admitted {
+        let admit = |guard: &Guard| guard.admit(request.version(), request.uri(), &headers);
+        if let Some(Err(refusal)) = self.guard.as_ref().map(admit) {
             crate::body::discard(&headers, request.into_body()).await;
             return closing(refusal.into_response());
         }
@@ -84,7 +86,7 @@ impl Front {
             crate::body::discard(&headers, request.into_body()).await;
             let mut answer = raw(StatusCode::METHOD_NOT_ALLOWED, "read only mode is active");
             self.cors
-                .apply(Surface::Other, &headers, answer.headers_mut());
+                .apply((self.surface)(""), &headers, answer.headers_mut());
             return answer;
         }
         let remaining = self
@@ -99,7 +101,7 @@ impl Front {
             _ => self.route(&path, remaining.flatten(), request).await,
         };
         self.cors
-            .apply(Surface::of(&path), &headers, answer.headers_mut());
+            .apply((self.surface)(&path), &headers, answer.headers_mut());
         if let (Some(rate), Some(remaining)) = (&self.rate, remaining) {
             let headers = answer.headers_mut();
             headers.insert("x-ratelimit-limit", HeaderValue::from(rate.burst()));

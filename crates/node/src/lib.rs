@@ -41,6 +41,7 @@ pub use key_file::{
 pub use logging::start_logging;
 pub use path::segments;
 pub use process::{
-    EXIT_FAILED, OpenPart, Opening, Part, clock_ms, exit_code, lock_store, serve, serve_routes,
+    Callers, EXIT_FAILED, ExtraListener, OpenPart, Opening, Part, clock_ms, exit_code, lock_store,
+    serve, serve_routes,
 };
 pub use setup::{ServeArgs, Setup};

@@ -13,14 +13,16 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use axum::Router;
-use axum::response::IntoResponse;
-use http::StatusCode;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{Request, StatusCode};
+use tokio::sync::watch;
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::budget::BodyBudget;
 use crate::config::LimitsConfig;
-use crate::cors::Cors;
+use crate::cors::{Cors, Surface};
 use crate::error::{ApiError, empty};
 use crate::front::{Front, Readiness};
 use crate::guard::Guard;
@@ -45,6 +47,31 @@ pub struct Part {
     pub readiness: Readiness,
     /// Its hold on the store.
     pub lock: File,
+    /// Listeners of its own, beside the node's.
+    pub listeners: Vec<ExtraListener>,
+}
+
+/// A listener of one part, beside the node's: the same limits, read-only mode and health routes, but
+/// other routes.
+pub struct ExtraListener {
+    /// What is served there, as the line on stdout says it (`<name> on http://…`).
+    pub name: String,
+    /// Address and port; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Its routes.
+    pub routes: Router,
+    /// Who may call them.
+    pub callers: Callers,
+}
+
+/// Who may call the routes of a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callers {
+    /// Whoever reaches it, but for what looks like an accident or a trick: requests that came through
+    /// a proxy, or for another host.
+    Anyone,
+    /// Those whom the routes themselves let in.
+    Known,
 }
 
 /// The runtime of a serving process.
@@ -170,40 +197,95 @@ impl Setup {
         raise_open_files();
         let listener = bind(self.config.node.listen)?;
         let address = listener.local_addr()?;
-        let limits = self.config.limits.clone();
-        let (front, locks) = self.front(address, parts);
+        let (front, locks, extras) = self.front(address, parts);
+        let mut bound = Vec::new();
+        for extra in extras {
+            let listener = listener::bind(extra.listen)
+                .with_context(|| format!("cannot listen on {} for {}", extra.listen, extra.name))?;
+            bound.push((listener.local_addr()?, listener, extra));
+        }
         // From the announcement on a signal must end the process in good order.
         let stop = stop_signal()?;
         announce(&format!("listening on http://{address}"))?;
+        let (stopped, _) = watch::channel(());
+        let mut beside = Vec::new();
+        for (address, listener, extra) in bound {
+            announce(&format!("{} on http://{address}", extra.name))?;
+            let front = Arc::new(self.front_beside(&front, address, extra));
+            let answer = move |peer, request| Arc::clone(&front).answer(peer, request);
+            let mut ending = stopped.subscribe();
+            // It fails when the sender is gone, which is the end too.
+            let stop = async move { drop(ending.changed().await) };
+            let (limits, budget) = (self.config.limits.clone(), self.budget.clone());
+            let serving = listener::serve(listener, answer, limits, budget, stop);
+            beside.push(tokio::spawn(serving));
+        }
+        let stop = async move {
+            stop.await;
+            drop(stopped);
+        };
+        let limits = self.config.limits.clone();
         let front = Arc::new(front);
         let answer = move |peer, request| Arc::clone(&front).answer(peer, request);
         listener::serve(listener, answer, limits, self.budget, stop).await?;
+        for serving in beside {
+            serving.await??;
+        }
         tracing::info!("stopped");
         Ok(locks)
     }
 
-    fn front(&self, address: SocketAddr, parts: Vec<Part>) -> (Front, Vec<File>) {
+    fn front(
+        &self,
+        address: SocketAddr,
+        parts: Vec<Part>,
+    ) -> (Front, Vec<File>, Vec<ExtraListener>) {
         let config = &self.config;
         let mut routes = Router::new().fallback(nothing_here);
-        let (mut readiness, mut locks) = (Vec::new(), Vec::new());
+        let (mut readiness, mut locks, mut listeners) = (Vec::new(), Vec::new(), Vec::new());
         for part in parts {
             routes = routes.merge(part.routes);
             readiness.push((part.name, part.readiness));
             locks.push(part.lock);
+            listeners.extend(part.listeners);
         }
-        let rate = &config.rate_limit;
         let front = Front {
             cors: Cors::new(config.cors.origins.clone()),
-            guard: Guard::new(address.ip(), config.node.hosts.clone()),
-            rate: rate
-                .enabled
-                .then(|| RateLimiter::new(rate.burst, rate.refill_per_second)),
+            guard: Some(self.guard(address)),
+            rate: self.rate_limiter(),
             read_only: read_only::watch(config.node.read_only, self.read_only_files.clone()),
             parts: readiness,
             routes: routes.layer(CatchPanicLayer::custom(answer_panic)),
+            surface: Surface::of,
             keep_alive: Duration::from_millis(config.limits.header_ms_max),
         };
-        (front, locks)
+        (front, locks, listeners)
+    }
+
+    /// What stands before a further listener: as before the node's own, with limits of its own.
+    fn front_beside(&self, front: &Front, address: SocketAddr, extra: ExtraListener) -> Front {
+        let guarded = extra.callers == Callers::Anyone;
+        Front {
+            cors: front.cors.clone(),
+            guard: guarded.then(|| self.guard(address)),
+            rate: self.rate_limiter(),
+            read_only: Arc::clone(&front.read_only),
+            parts: front.parts.clone(),
+            routes: extra.routes.layer(CatchPanicLayer::custom(answer_panic)),
+            // As the adapters: `*`, for any origin that may read answers at all.
+            surface: |_| Surface::Storage,
+            keep_alive: front.keep_alive,
+        }
+    }
+
+    fn guard(&self, address: SocketAddr) -> Guard {
+        Guard::new(address.ip(), self.config.node.hosts.clone())
+    }
+
+    fn rate_limiter(&self) -> Option<RateLimiter> {
+        let rate = &self.config.rate_limit;
+        rate.enabled
+            .then(|| RateLimiter::new(rate.burst, rate.refill_per_second))
     }
 }
 
@@ -217,14 +299,14 @@ fn bind(listen: SocketAddr) -> anyhow::Result<tokio::net::TcpListener> {
 }
 
 /// Unmatched paths and methods alike, as in the reference: 404 without a body.
-async fn nothing_here(request: http::Request<axum::body::Body>) -> axum::response::Response {
+async fn nothing_here(request: Request<Body>) -> Response {
     let (head, body) = request.into_parts();
     crate::body::discard(&head.headers, body).await;
     empty(StatusCode::NOT_FOUND)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
-fn answer_panic(panic: Box<dyn std::any::Any + Send>) -> axum::response::Response {
+fn answer_panic(panic: Box<dyn std::any::Any + Send>) -> Response {
     let text = panic
         .downcast_ref::<String>()
         .map(String::as_str)

@@ -162,6 +162,8 @@ pub enum ProcessError {
 pub struct NodeProcess {
     child: Child,
     address: SocketAddr,
+    /// What it prints on standard output after its first address.
+    lines: Mutex<mpsc::Receiver<String>>,
     stderr: Arc<Mutex<VecDeque<String>>>,
 }
 
@@ -195,9 +197,10 @@ impl NodeProcess {
         let mut node = Self {
             child,
             address: unready,
+            lines: Mutex::new(receiver),
             stderr,
         };
-        match first_address(&receiver) {
+        match node.next_address(|line| address_in(line, &READY_PREFIXES)) {
             Ok(address) => node.address = address,
             Err(reason) => {
                 end(&mut node.child);
@@ -216,6 +219,15 @@ impl NodeProcess {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where else it listens: the address in its next line `<name> on http://…`.
+    ///
+    /// # Errors
+    /// What happened instead, when no such line comes within a minute.
+    pub fn further_address(&self, name: &str) -> Result<SocketAddr, String> {
+        let prefix = format!("{name} on http://");
+        self.next_address(|line| address_in(line, &[prefix.as_str()]))
     }
 
     /// The process id.
@@ -256,6 +268,31 @@ impl NodeProcess {
         Ok(())
     }
 
+    /// The address in the first line that has one, of those that nobody has read.
+    fn next_address(
+        &self,
+        address_in: impl Fn(&str) -> Option<SocketAddr>,
+    ) -> Result<SocketAddr, String> {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let deadline = Instant::now() + READY_WAIT;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match lines.recv_timeout(left) {
+                Ok(line) => {
+                    if let Some(address) = address_in(&line) {
+                        return Ok(address);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(format!("no line with its address within {READY_WAIT:?}"));
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err("it closed its standard output".to_owned());
+                }
+            }
+        }
+    }
+
     /// Ends the process with SIGKILL, as a power cut would, and reaps it.
     pub fn kill_hard(mut self) {
         end(&mut self.child);
@@ -278,29 +315,8 @@ impl Drop for NodeProcess {
     }
 }
 
-/// The address in the first `listening on` line.
-fn first_address(lines: &mpsc::Receiver<String>) -> Result<SocketAddr, String> {
-    let deadline = Instant::now() + READY_WAIT;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match lines.recv_timeout(left) {
-            Ok(line) => {
-                if let Some(address) = address_in(&line) {
-                    return Ok(address);
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                return Err(format!("no `listening on …` line within {READY_WAIT:?}"));
-            }
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err("it closed its standard output".to_owned());
-            }
-        }
-    }
-}
-
-fn address_in(line: &str) -> Option<SocketAddr> {
-    let mut prefixes = READY_PREFIXES.iter();
+fn address_in(line: &str, prefixes: &[&str]) -> Option<SocketAddr> {
+    let mut prefixes = prefixes.iter();
     let rest = prefixes.find_map(|it| line.strip_prefix(it))?;
     let authority = rest.split(['/', ' ']).next()?;
     authority.to_socket_addrs().ok()?.next()
@@ -364,16 +380,16 @@ mod tests {
 
     #[test]
     fn the_address_is_read_from_the_line() {
-        let address = address_in("listening on http://127.0.0.1:4321").unwrap();
+        let address = address_in("listening on http://127.0.0.1:4321", &READY_PREFIXES).unwrap();
         assert_eq!(address, SocketAddr::from(([127, 0, 0, 1], 4321)));
         assert_eq!(
-            address_in("listening on http://127.0.0.1:1/x").map(|it| it.port()),
+            address_in("listening on http://127.0.0.1:1/x", &READY_PREFIXES).map(|it| it.port()),
             Some(1)
         );
-        let address = address_in("Listening on 127.0.0.1:4321").unwrap();
+        let address = address_in("Listening on 127.0.0.1:4321", &READY_PREFIXES).unwrap();
         assert_eq!(address.port(), 4321);
-        assert!(address_in("serving http://127.0.0.1:4321").is_none());
-        assert!(address_in("listening on http://nowhere").is_none());
+        assert!(address_in("serving http://127.0.0.1:4321", &READY_PREFIXES).is_none());
+        assert!(address_in("listening on http://nowhere", &READY_PREFIXES).is_none());
     }
 
     #[test]
