@@ -187,6 +187,10 @@ pub(crate) fn ledger_error(id: &str, error: LedgerError) -> ApiError {
         LedgerError::Contended => {
             ApiError::unavailable("other writers keep changing this anchor; try again", 1)
         }
+        LedgerError::Conflict => conflict(format!(
+            "the history of anchor {id} here differs from that on its ledger; it takes no values \
+             here, see its status"
+        )),
         LedgerError::Unsupported { reason } => ApiError::bad_request(reason),
         corrupt @ LedgerError::Corrupt(_) => ApiError::new(
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -116,6 +116,43 @@ impl EmbeddedLedger {
         Err(whole(LedgerError::Contended))
     }
 
+    /// Takes over a whole history from another ledger: checks it, and stores what is not here yet.
+    /// What is here must be how it begins.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unavailable`] for a history that breaks the rules, [`LedgerError::Conflict`]
+    /// when it does not continue what is here.
+    pub(crate) async fn import(
+        &self,
+        id: &AnchorId,
+        history: Vec<String>,
+    ) -> Result<(), LedgerError> {
+        let history = Arc::new(history);
+        for _ in 0..JUDGE_MAX {
+            let here = self.all_versions(id).await?;
+            if !history.starts_with(&here) {
+                // Longer meanwhile, by the same entries: nothing is left to take over.
+                return if here.starts_with(&history) {
+                    Ok(())
+                } else {
+                    Err(LedgerError::Conflict)
+                };
+            }
+            if history.len() == here.len() {
+                return Ok(());
+            }
+            let (id, whole) = (id.clone(), Arc::clone(&history));
+            let change = self
+                .blocking(move |_| imported(&id, &whole, here.len()))
+                .await?;
+            match self.submit(Work::Anchors(vec![change])).await? {
+                Outcome::Written => return Ok(()),
+                Outcome::Changed => {}
+            }
+        }
+        Err(LedgerError::Contended)
+    }
+
     pub(crate) async fn submit(&self, work: Work) -> Result<Outcome, LedgerError> {
         let (answer, answered) = oneshot::channel();
         let ended = |()| LedgerError::Unavailable(None);
@@ -249,6 +286,34 @@ fn judge(shared: &Shared, purpose: Purpose, entries: &[Entry]) -> Result<Vec<Cha
         })
     });
     Ok(changes.collect())
+}
+
+/// What a history from another ledger adds to its first `here` versions. Its values are read as the
+/// reference reads them, since they were stored by others; its signatures must hold.
+fn imported(id: &AnchorId, history: &[String], here: usize) -> Result<Change, LedgerError> {
+    let refused =
+        |error: Box<dyn std::error::Error + Send + Sync>| LedgerError::Unavailable(Some(error));
+    let parsed = history.iter().map(|value| AnchorValue::parse_stored(value));
+    let values = parsed
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| refused(error.into()))?;
+    let new = values.iter().skip(here).map(|value| NewValue {
+        wrapped: value.as_str().to_owned(),
+        plain: value.plain().to_owned(),
+        op: Op::Migrate,
+    });
+    let new = new.collect();
+    let head = keyssi::check_history(id, values).map_err(|error| refused(error.into()))?;
+    let head = head.ok_or(LedgerError::Absent)?;
+    Ok(Change {
+        domain: id.domain().clone(),
+        anchor: id.as_str().to_owned(),
+        plain: id.plain().to_owned(),
+        ground: here as u64,
+        values: new,
+        head: StoredHead::new(history.len() as u64, &head),
+        carry: false,
+    })
 }
 
 fn operation(id: &AnchorId, value: &AnchorValue, is_first: bool) -> Op {

@@ -31,6 +31,10 @@ pub enum LedgerError {
     /// Other writers kept changing the same anchors; try again.
     #[error("the anchor keeps changing")]
     Contended,
+    /// The anchor went one way here and another on the ledger behind; it takes no entries here until
+    /// a person has looked at both.
+    #[error("the anchor's history here and on its ledger differ")]
+    Conflict,
     /// This ledger cannot do what is asked for; another request may say the same.
     #[error("this ledger cannot do that: {reason}")]
     Unsupported {

@@ -16,6 +16,8 @@ mod listing;
 mod log;
 mod log_records;
 mod migrate;
+mod optimistic;
+mod placed;
 mod shared;
 mod signer;
 
@@ -26,4 +28,6 @@ pub use engine::{Anomaly, EngineOptions, Mode, OpenError};
 pub use error::{BatchError, Cause, LedgerError};
 pub use keeper::LogKeeper;
 pub use log::{Inclusion, Log, Logged, Publication};
+pub use optimistic::{Conflict, OptimisticLedger, Standing, Target};
+pub use placed::Placed;
 pub use signer::{LogSigner, SignerError};

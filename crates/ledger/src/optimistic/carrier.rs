@@ -1,0 +1,251 @@
+//! Carrying entries from the outbox to the other ledger.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use keyssi::{AnchorId, AnchorKind, AnchorValue};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::Inner;
+use super::outbox::{Conflict, Waiting};
+use super::refresh::{Relation, relation};
+use crate::contract::{Entry, Intent, Ledger};
+use crate::error::LedgerError;
+
+/// Anchors that are carried at a time.
+const ROUND: usize = 64;
+/// Entries of different anchors that go in one transaction.
+const BATCH: usize = 10;
+/// First and longest pause after a failure.
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// What went wrong lately, by anchor. In memory only: it is for people, and for the pauses.
+#[derive(Default)]
+pub(super) struct Trouble(Mutex<HashMap<String, Attempts>>);
+
+struct Attempts {
+    count: u32,
+    error: String,
+    next: Instant,
+}
+
+impl Trouble {
+    /// How often an anchor's first waiting entry was tried, and what was wrong the last time.
+    pub(super) fn of(&self, id: &AnchorId) -> (u64, Option<String>) {
+        let troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let attempts = troubles.get(id.as_str());
+        attempts.map_or((0, None), |attempts| {
+            (u64::from(attempts.count), Some(attempts.error.clone()))
+        })
+    }
+
+    fn note(&self, id: &AnchorId, error: &LedgerError) {
+        let mut troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let attempts = troubles.entry(id.as_str().to_owned());
+        let attempts = attempts.or_insert_with(|| Attempts {
+            count: 0,
+            error: String::new(),
+            next: Instant::now(),
+        });
+        attempts.count = attempts.count.saturating_add(1);
+        attempts.error = with_cause(error);
+        attempts.next = Instant::now() + pause(attempts.count);
+    }
+
+    fn clear(&self, id: &AnchorId) {
+        let mut troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        troubles.remove(id.as_str());
+    }
+
+    /// The anchors that are to be left alone for now, and until when the first of them is.
+    fn paused(&self) -> (Vec<String>, Option<Instant>) {
+        let troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let paused = troubles.iter().filter(|(_, attempts)| attempts.next > now);
+        let names = paused.clone().map(|(anchor, _)| anchor.clone()).collect();
+        (names, paused.map(|(_, attempts)| attempts.next).min())
+    }
+}
+
+fn with_cause(error: &LedgerError) -> String {
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| {
+        error.source()
+    });
+    let texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
+}
+
+/// Doubles from a quarter of a second to a minute, with up to half of it more or less, so that
+/// nodes that lost the same ledger do not come back to it all at once.
+fn pause(count: u32) -> Duration {
+    let longest = PAUSE_MIN.saturating_mul(1 << count.saturating_sub(1).min(16));
+    let longest = longest.min(PAUSE_MAX);
+    let mut byte = [128];
+    // Without random bytes the pause is its middle.
+    let _ = getrandom::fill(&mut byte);
+    longest / 2 + longest.mul_f64(f64::from(byte[0]) / 255.0)
+}
+
+/// What is to be done for an anchor.
+enum Step {
+    /// Nothing is left.
+    Done,
+    /// The next entry the other ledger lacks, and what waits from it on.
+    Send(Entry, Waiting),
+}
+
+/// Carries for ever.
+pub(super) async fn run(inner: &Inner) {
+    let mut grown = inner.log.watch();
+    let mut failures = 0;
+    loop {
+        grown.mark_unchanged();
+        let (skip, first_due) = inner.trouble.paused();
+        let waiting = match inner.waiting(ROUND, skip).await {
+            Ok(waiting) => waiting,
+            Err(error) => {
+                tracing::error!(domain = %inner.domain, %error, "the outbox cannot be read");
+                failures += 1;
+                sleep(pause(failures)).await;
+                continue;
+            }
+        };
+        if waiting.is_empty() {
+            let due = async {
+                match first_due {
+                    Some(due) => sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = inner.log.grown(&mut grown) => {}
+                () = due => {}
+            }
+            continue;
+        }
+        if round(inner, waiting).await {
+            failures = 0;
+        } else {
+            // The other ledger is down as a whole: one pause for all.
+            failures += 1;
+            sleep(pause(failures)).await;
+        }
+    }
+}
+
+/// Carries the next entry of each anchor; `false` when none could be.
+async fn round(inner: &Inner, waiting: Vec<(AnchorId, Waiting)>) -> bool {
+    let looked = waiting.into_iter().map(|(id, waiting)| async move {
+        let step = look(inner, &id, waiting).await;
+        (id, step)
+    });
+    let (mut single, mut together, mut any) = (Vec::new(), Vec::new(), false);
+    for (id, step) in join_all(looked).await {
+        match step {
+            Ok(Step::Done) => {
+                inner.trouble.clear(&id);
+                any = true;
+            }
+            Ok(Step::Send(entry, waiting)) if entry.id.kind() == AnchorKind::Signed => {
+                together.push((entry, waiting));
+            }
+            Ok(Step::Send(entry, waiting)) => single.push((entry, waiting)),
+            Err(error) => inner.trouble.note(&id, &error),
+        }
+    }
+    let mut batches: Vec<Vec<(Entry, Waiting)>> = Vec::new();
+    let mut rest = together.into_iter().peekable();
+    while rest.peek().is_some() {
+        batches.push(rest.by_ref().take(BATCH).collect());
+    }
+    batches.extend(single.into_iter().map(|one| vec![one]));
+    let sent = join_all(batches.into_iter().map(|batch| send(inner, batch))).await;
+    any || sent.into_iter().any(|carried| carried)
+}
+
+/// Compares an anchor with the other ledger: what that holds is taken out of the outbox.
+async fn look(inner: &Inner, id: &AnchorId, waiting: Waiting) -> Result<Step, LedgerError> {
+    let there = inner.target.all_versions(id).await?;
+    let here = inner.embedded.all_versions(id).await?;
+    let held = match relation(&here, &there) {
+        Relation::Equal => u64::MAX,
+        Relation::Behind(versions) => versions,
+        Relation::Ahead => {
+            inner.embedded.import(id, there).await?;
+            u64::MAX
+        }
+        Relation::Apart => {
+            let conflict = Conflict { here, there };
+            inner.keep_conflict(id, conflict, waiting).await?;
+            return Ok(Step::Done);
+        }
+    };
+    let (carried, rest): (Waiting, Waiting) = waiting
+        .into_iter()
+        .partition(|(_, version)| *version < held);
+    inner.record_carried(id, carried, None).await?;
+    let next = usize::try_from(held).ok().and_then(|held| here.get(held));
+    let (Some(value), false) = (next, rest.is_empty()) else {
+        return Ok(Step::Done);
+    };
+    let value = AnchorValue::parse_stored(value)
+        .map_err(|error| LedgerError::Unavailable(Some(error.into())))?;
+    let intent = if held == 0 {
+        Intent::Create
+    } else {
+        Intent::Append
+    };
+    let entry = Entry {
+        id: id.clone(),
+        value,
+        intent,
+    };
+    Ok(Step::Send(entry, rest))
+}
+
+/// Sends entries of different anchors at once, or one by one where that is not possible; says
+/// whether any of them arrived.
+async fn send(inner: &Inner, batch: Vec<(Entry, Waiting)>) -> bool {
+    let entries: Vec<_> = batch.iter().map(|(entry, _)| entry.clone()).collect();
+    let is_one = entries.len() == 1;
+    let outcome = inner.target.carry(entries).await;
+    match outcome {
+        Ok(placed) => {
+            let mut placed = placed.into_iter();
+            for (entry, waiting) in batch {
+                let first = waiting.into_iter().take(1).collect();
+                let placed = placed.next().flatten();
+                let recorded = inner.record_carried(&entry.id, first, placed).await;
+                match recorded {
+                    Ok(()) => inner.trouble.clear(&entry.id),
+                    // It stands there; the next look finds it.
+                    Err(error) => inner.trouble.note(&entry.id, &error),
+                }
+            }
+            true
+        }
+        Err(error) if is_one => {
+            for (entry, _) in &batch {
+                inner.trouble.note(&entry.id, &error.source);
+            }
+            false
+        }
+        // A ledger that is down is not asked ten times more.
+        Err(error) if matches!(error.source, LedgerError::Unavailable(_)) => {
+            for (entry, _) in &batch {
+                inner.trouble.note(&entry.id, &error.source);
+            }
+            false
+        }
+        Err(_) => {
+            let mut any = false;
+            for one in batch {
+                any |= Box::pin(send(inner, vec![one])).await;
+            }
+            any
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The embedded ledger in front of a slow one: it answers, and an outbox carries its entries on.
+//!
+//! * **Durable.** An entry and its place in the outbox are one batch.
+//! * **In order.** The entries of an anchor are carried one after the other.
+//! * **Once.** What the other ledger holds decides what is sent to it, so nothing is sent twice,
+//!   whatever happened between sending and hearing of it.
+//! * **Kept.** Where the other ledger went another way, both histories are kept and shown, and the
+//!   anchor takes no more entries here.
+//!
+//! **Source:** `ledger.md` §4.1 (what OBA does, and what ours should do).
+
+mod carrier;
+mod outbox;
+mod refresh;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use keyssi::{AnchorId, AppendError, Domain};
+
+pub use outbox::{Conflict, Standing};
+
+use crate::contract::{Entry, Ledger};
+use crate::embedded::{EmbeddedLedger, Purpose};
+use crate::error::{BatchError, LedgerError};
+use crate::log::Log;
+use crate::placed::Placed;
+use carrier::Trouble;
+use refresh::Compared;
+
+/// A ledger that an outbox carries entries to.
+#[async_trait]
+pub trait Target: Ledger {
+    /// Writes entries as [`Ledger::write_all`] does; gives for each where it stands, if this ledger
+    /// can say that.
+    ///
+    /// # Errors
+    /// As [`Ledger::write_all`].
+    async fn carry(&self, entries: Vec<Entry>) -> Result<Vec<Option<Placed>>, BatchError>;
+}
+
+/// The embedded ledger in front of another. Cheap to clone; all clones share one outbox.
+#[derive(Clone)]
+pub struct OptimisticLedger(Arc<Inner>);
+
+struct Inner {
+    embedded: EmbeddedLedger,
+    log: Log,
+    domain: Domain,
+    target: Arc<dyn Target>,
+    compared: Compared,
+    trouble: Trouble,
+}
+
+impl OptimisticLedger {
+    /// The domain's part of `embedded`, in front of `target`. Nothing is carried until
+    /// [`OptimisticLedger::carry_on`] runs.
+    #[must_use]
+    pub fn new(embedded: &EmbeddedLedger, domain: &Domain, target: Arc<dyn Target>) -> Self {
+        Self(Arc::new(Inner {
+            embedded: embedded.clone(),
+            log: embedded.log(domain),
+            domain: domain.clone(),
+            target,
+            compared: Compared::default(),
+            trouble: Trouble::default(),
+        }))
+    }
+
+    /// Where a version of an anchor stands on its way.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn standing(&self, id: &AnchorId, version: u64) -> Result<Standing, LedgerError> {
+        let mut standing = self.0.outbox_standing(id, version).await?;
+        if standing.waiting > 0 {
+            let (attempts, last_error) = self.0.trouble.of(id);
+            standing.attempts = attempts;
+            standing.last_error = last_error;
+        }
+        Ok(standing)
+    }
+
+    /// Carries entries on, for ever.
+    pub async fn carry_on(self) {
+        carrier::run(&self.0).await;
+    }
+}
+
+#[async_trait]
+impl Ledger for OptimisticLedger {
+    async fn write_all(&self, entries: Vec<Entry>) -> Result<(), BatchError> {
+        let inner = &self.0;
+        for (index, entry) in entries.iter().enumerate() {
+            let at = |source| BatchError { index, source };
+            let conflict = inner.conflict(&entry.id).await.map_err(at)?;
+            if conflict.is_some() {
+                return Err(at(LedgerError::Conflict));
+            }
+        }
+        let here = &inner.embedded;
+        let refused = match here.write_for(Purpose::Carried, entries.clone()).await {
+            Err(error) if may_be_stale(&error.source) => error,
+            written => return written,
+        };
+        // Another node may have written to the other ledger; then the entry is judged once more,
+        // against what it wrote.
+        let Some(entry) = entries.get(refused.index) else {
+            return Err(refused);
+        };
+        match inner.refresh(&entry.id).await {
+            Ok(true) => here.write_for(Purpose::Carried, entries).await,
+            Ok(false) => Err(refused),
+            Err(error) => {
+                tracing::debug!(%error, "a refusal could not be compared with the other ledger");
+                Err(refused)
+            }
+        }
+    }
+
+    async fn last_version(&self, id: &AnchorId) -> Result<Option<(String, u64)>, LedgerError> {
+        self.0.refresh_to_read(id).await?;
+        self.0.embedded.last_version(id).await
+    }
+
+    async fn all_versions(&self, id: &AnchorId) -> Result<Vec<String>, LedgerError> {
+        self.0.refresh_to_read(id).await?;
+        self.0.embedded.all_versions(id).await
+    }
+
+    /// Number of the domain's anchors that this node knows.
+    async fn total(&self, domain: &Domain) -> Result<u64, LedgerError> {
+        self.0.embedded.total(domain).await
+    }
+
+    /// The other ledger may be down for days; this node answers all the same.
+    fn readiness(&self) -> Result<(), &'static str> {
+        self.0.embedded.readiness()
+    }
+}
+
+/// Whether a refusal can come from not knowing what another node wrote.
+fn may_be_stale(error: &LedgerError) -> bool {
+    matches!(
+        error,
+        LedgerError::Absent
+            | LedgerError::Append(AppendError::OutOfSync | AppendError::OlderTimestamp { .. })
+    )
+}

@@ -1,0 +1,153 @@
+//! Taking over what other nodes wrote to the other ledger.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use keyssi::AnchorId;
+use tokio::time::{Instant, timeout};
+
+use super::Inner;
+use super::outbox::Conflict;
+use crate::contract::Ledger;
+use crate::error::LedgerError;
+
+/// How long an anchor that is known here is read without asking the other ledger again.
+const FRESH: Duration = Duration::from_secs(10);
+/// How long a reader of an anchor that is known here waits for the other ledger.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the other ledger is left alone after it did not answer a reader.
+const LEFT_ALONE: Duration = Duration::from_secs(10);
+/// Anchors whose last comparison is remembered; beyond it all are forgotten, and compared again.
+const REMEMBERED_MAX: usize = 100_000;
+
+/// When anchors were last compared with the other ledger.
+#[derive(Default)]
+pub(super) struct Compared(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    at: HashMap<String, Instant>,
+    silent_until: Option<Instant>,
+}
+
+impl Compared {
+    fn is_due(&self, id: &AnchorId) -> bool {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let is_silent = state.silent_until.is_some_and(|until| now < until);
+        let last = state.at.get(id.as_str());
+        !is_silent && last.is_none_or(|last| now.duration_since(*last) >= FRESH)
+    }
+
+    fn note(&self, id: &AnchorId) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.at.len() >= REMEMBERED_MAX {
+            state.at.clear();
+        }
+        state.at.insert(id.as_str().to_owned(), Instant::now());
+    }
+
+    fn note_silence(&self) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.silent_until = Some(Instant::now() + LEFT_ALONE);
+    }
+}
+
+/// How two histories of one anchor lie to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Relation {
+    Equal,
+    /// The other ledger lacks what this node has beyond so many versions.
+    Behind(u64),
+    /// The other ledger has more than this node.
+    Ahead,
+    Apart,
+}
+
+pub(super) fn relation(here: &[String], there: &[String]) -> Relation {
+    let common = here.iter().zip(there).take_while(|(a, b)| a == b).count();
+    match (common == here.len(), common == there.len()) {
+        (true, true) => Relation::Equal,
+        (true, false) => Relation::Ahead,
+        (false, true) => Relation::Behind(there.len() as u64),
+        (false, false) => Relation::Apart,
+    }
+}
+
+impl Inner {
+    /// Compares an anchor with the other ledger and takes over what is new there; says whether
+    /// anything was. Where the two went apart, both are kept.
+    pub(super) async fn refresh(&self, id: &AnchorId) -> Result<bool, LedgerError> {
+        let there = self.target.all_versions(id).await?;
+        let here = self.embedded.all_versions(id).await?;
+        self.compared.note(id);
+        match relation(&here, &there) {
+            Relation::Ahead => {
+                self.embedded.import(id, there).await?;
+                Ok(true)
+            }
+            Relation::Apart => {
+                let waiting = self.waiting_of(id, here.len() as u64).await?;
+                let conflict = Conflict { here, there };
+                self.keep_conflict(id, conflict, waiting).await?;
+                Ok(false)
+            }
+            Relation::Equal | Relation::Behind(_) => Ok(false),
+        }
+    }
+
+    pub(super) async fn keep_conflict(
+        &self,
+        id: &AnchorId,
+        conflict: Conflict,
+        waiting: super::outbox::Waiting,
+    ) -> Result<(), LedgerError> {
+        tracing::error!(
+            domain = %self.domain,
+            here = conflict.here.len(),
+            there = conflict.there.len(),
+            "an anchor went one way here and another on the ledger; both histories are kept, see \
+             its status"
+        );
+        self.record_conflict(id, &conflict, waiting).await
+    }
+
+    /// What waits of one anchor.
+    async fn waiting_of(
+        &self,
+        id: &AnchorId,
+        versions: u64,
+    ) -> Result<super::outbox::Waiting, LedgerError> {
+        let mut waiting = Vec::new();
+        for version in 0..versions {
+            if let Some(found) = self.log.find(id, Some(version)).await? {
+                waiting.push((found.place, version));
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// Before a read: an anchor that is not known here is looked for on the other ledger, and one
+    /// that is known is compared now and then. What is known is served also when the other ledger
+    /// does not answer.
+    pub(super) async fn refresh_to_read(&self, id: &AnchorId) -> Result<(), LedgerError> {
+        let is_known = self.embedded.last_version(id).await?.is_some();
+        if !is_known {
+            self.refresh(id).await?;
+            return Ok(());
+        }
+        if !self.compared.is_due(id) || self.conflict(id).await?.is_some() {
+            return Ok(());
+        }
+        match timeout(PATIENCE, self.refresh(id)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "an anchor could not be compared with the other ledger");
+                self.compared.note_silence();
+            }
+            Err(_) => self.compared.note_silence(),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,368 @@
+//! The outbox, between two real stores: one answers, the other stands for the slow ledger.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use keyssi::{
+    AnchorId, AnchorSigner, AnchorValue, BrickHash, Domain, Head, KeySsi, PrivateKey, Timestamp,
+};
+use ledger::{
+    BatchError, EmbeddedLedger, EngineOptions, Entry, Intent, Ledger, LedgerError, Mode,
+    OptimisticLedger, Placed, Standing, Target,
+};
+
+const NOW_MS: u64 = 1_700_000_000_000;
+
+fn open(folder: &Path) -> EmbeddedLedger {
+    let options = EngineOptions {
+        free_bytes_min: 0,
+        mode: Mode::Serve,
+    };
+    EmbeddedLedger::open(folder, options, || NOW_MS).unwrap()
+}
+
+fn domain() -> Domain {
+    "default".parse().unwrap()
+}
+
+fn owner(number: u8) -> AnchorSigner {
+    let key = PrivateKey::from_bytes(&[number; 32]).unwrap();
+    let seed = KeySsi::seed("default", &key).unwrap();
+    AnchorSigner::new(AnchorId::of(&seed).unwrap(), key, "default", None).unwrap()
+}
+
+fn first(owner: &AnchorSigner, text: &str) -> AnchorValue {
+    let hash = BrickHash::of(text.as_bytes()).to_string();
+    owner
+        .create(&hash, &Timestamp::from_millis(NOW_MS))
+        .unwrap()
+}
+
+fn next(owner: &AnchorSigner, last: &AnchorValue, text: &str) -> AnchorValue {
+    let head = Head::restore(last.as_str(), None).unwrap();
+    let hash = BrickHash::of(text.as_bytes()).to_string();
+    owner
+        .append(&head, &hash, &Timestamp::from_millis(NOW_MS + 1))
+        .unwrap()
+}
+
+fn entry(owner: &AnchorSigner, value: &AnchorValue, intent: Intent) -> Entry {
+    Entry {
+        id: owner.id().clone(),
+        value: value.clone(),
+        intent,
+    }
+}
+
+/// The slow ledger: a real store whose next answers can be lost, before or after it has written.
+struct Far {
+    store: EmbeddedLedger,
+    /// Calls that are not answered, and do nothing.
+    down: AtomicUsize,
+    /// Writes that are carried out and not answered.
+    deaf: AtomicUsize,
+    /// Writes carried out.
+    written: AtomicUsize,
+}
+
+impl Far {
+    fn new(folder: &Path) -> Arc<Self> {
+        Arc::new(Self {
+            store: open(folder),
+            down: AtomicUsize::new(0),
+            deaf: AtomicUsize::new(0),
+            written: AtomicUsize::new(0),
+        })
+    }
+
+    fn answers(&self) -> Result<(), LedgerError> {
+        let take = |left: usize| left.checked_sub(1);
+        match self
+            .down
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
+        {
+            Ok(_) => Err(LedgerError::Unavailable(Some("it is down".into()))),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Ledger for Far {
+    async fn write_all(&self, entries: Vec<Entry>) -> Result<(), BatchError> {
+        self.store.write_all(entries).await
+    }
+
+    async fn last_version(&self, id: &AnchorId) -> Result<Option<(String, u64)>, LedgerError> {
+        self.answers()?;
+        self.store.last_version(id).await
+    }
+
+    async fn all_versions(&self, id: &AnchorId) -> Result<Vec<String>, LedgerError> {
+        self.answers()?;
+        self.store.all_versions(id).await
+    }
+
+    async fn total(&self, domain: &Domain) -> Result<u64, LedgerError> {
+        self.store.total(domain).await
+    }
+
+    fn readiness(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Target for Far {
+    async fn carry(&self, entries: Vec<Entry>) -> Result<Vec<Option<Placed>>, BatchError> {
+        let whole = |source| BatchError { index: 0, source };
+        self.answers().map_err(whole)?;
+        let count = entries.len();
+        self.store.write_all(entries).await?;
+        self.written.fetch_add(count, Ordering::SeqCst);
+        let take = |left: usize| left.checked_sub(1);
+        if self
+            .deaf
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
+            .is_ok()
+        {
+            return Err(whole(LedgerError::Unavailable(Some(
+                "the answer was lost".into(),
+            ))));
+        }
+        let placed = Placed {
+            chain_id: 1,
+            contract: "0x00".to_owned(),
+            block: 7,
+            transaction: "0x01".to_owned(),
+        };
+        Ok(vec![Some(placed); count])
+    }
+}
+
+struct Node {
+    ledger: OptimisticLedger,
+    carrying: tokio::task::JoinHandle<()>,
+}
+
+impl Node {
+    fn start(store: &EmbeddedLedger, far: &Arc<Far>) -> Self {
+        let target: Arc<dyn Target> = far.clone();
+        let ledger = OptimisticLedger::new(store, &domain(), target);
+        let carrying = tokio::spawn(ledger.clone().carry_on());
+        Self { ledger, carrying }
+    }
+
+    /// Waits until the newest version of an anchor is no longer on its way.
+    async fn settled(&self, owner: &AnchorSigner, version: u64) -> Standing {
+        for _ in 0..2_000 {
+            let standing = self.ledger.standing(owner.id(), version).await.unwrap();
+            if standing.waiting == 0 {
+                return standing;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("version {version} was not carried");
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.carrying.abort();
+    }
+}
+
+/// Writes a history of `count` versions; gives its values.
+async fn grow(ledger: &dyn Ledger, owner: &AnchorSigner, count: usize) -> Vec<String> {
+    let mut last = first(owner, "0");
+    ledger
+        .write(entry(owner, &last, Intent::Create))
+        .await
+        .unwrap();
+    let mut values = vec![last.as_str().to_owned()];
+    for number in 1..count {
+        last = next(owner, &last, &number.to_string());
+        ledger
+            .write(entry(owner, &last, Intent::Append))
+            .await
+            .unwrap();
+        values.push(last.as_str().to_owned());
+    }
+    values
+}
+
+#[tokio::test]
+async fn entries_are_carried_in_order_over_an_outage_and_lost_answers_each_once() {
+    let (near, far) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let far = Far::new(far.path());
+    far.down.store(3, Ordering::SeqCst);
+    far.deaf.store(3, Ordering::SeqCst);
+    let node = Node::start(&open(near.path()), &far);
+    let mut expected = Vec::new();
+    for number in 1..=12 {
+        expected.push(grow(&node.ledger, &owner(number), 3).await);
+    }
+    for (number, values) in (1..=12).zip(&expected) {
+        let standing = node.settled(&owner(number), 2).await;
+        assert_eq!(standing.conflict, None);
+        assert_eq!(
+            far.store.all_versions(owner(number).id()).await.unwrap(),
+            *values
+        );
+    }
+    assert_eq!(
+        far.written.load(Ordering::SeqCst),
+        36,
+        "none was written twice"
+    );
+    let last = owner(12);
+    let standing = node.ledger.standing(last.id(), 2).await.unwrap();
+    assert!(standing.placed.is_some_and(|placed| placed.block == 7));
+}
+
+#[tokio::test]
+async fn what_waits_survives_a_restart() {
+    let (near, far) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let far = Far::new(far.path());
+    let store = open(near.path());
+    let target: Arc<dyn Target> = far.clone();
+    // Nobody carries.
+    let ledger = OptimisticLedger::new(&store, &domain(), target);
+    let values = grow(&ledger, &owner(1), 3).await;
+    let standing = ledger.standing(owner(1).id(), 2).await.unwrap();
+    assert_eq!(standing.waiting, 3);
+    drop((ledger, store));
+    let node = Node::start(&open(near.path()), &far);
+    node.settled(&owner(1), 2).await;
+    assert_eq!(far.store.all_versions(owner(1).id()).await.unwrap(), values);
+}
+
+#[tokio::test]
+async fn two_nodes_share_a_ledger_and_read_and_go_on_from_each_other() {
+    let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+    let far = Far::new(folders[2].path());
+    let one = Node::start(&open(folders[0].path()), &far);
+    let two = Node::start(&open(folders[1].path()), &far);
+    let owner = owner(1);
+    let mut values = grow(&one.ledger, &owner, 2).await;
+    one.settled(&owner, 1).await;
+    // Not known there yet: read from the shared ledger, checked, kept.
+    assert_eq!(two.ledger.all_versions(owner.id()).await.unwrap(), values);
+    let last = AnchorValue::parse_stored(&values[1]).unwrap();
+    let third = next(&owner, &last, "third");
+    two.ledger
+        .write(entry(&owner, &third, Intent::Append))
+        .await
+        .unwrap();
+    values.push(third.as_str().to_owned());
+    two.settled(&owner, 2).await;
+    // The first node has not heard of the third version, and takes the fourth.
+    let fourth = next(&owner, &third, "fourth");
+    one.ledger
+        .write(entry(&owner, &fourth, Intent::Append))
+        .await
+        .unwrap();
+    values.push(fourth.as_str().to_owned());
+    one.settled(&owner, 3).await;
+    assert_eq!(far.store.all_versions(owner.id()).await.unwrap(), values);
+    // An anchor that nobody has, and one while nothing answers.
+    let nobody = self::owner(9);
+    assert_eq!(two.ledger.last_version(nobody.id()).await.unwrap(), None);
+    far.down.store(1, Ordering::SeqCst);
+    let refused = two.ledger.last_version(nobody.id()).await.unwrap_err();
+    assert!(matches!(refused, LedgerError::Unavailable(_)), "{refused}");
+    far.down.store(1, Ordering::SeqCst);
+    assert!(two.ledger.last_version(owner.id()).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_conflict_is_kept_with_both_histories_and_the_anchor_takes_no_more() {
+    let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+    let far = Far::new(folders[2].path());
+    let store = open(folders[0].path());
+    let owner = owner(1);
+    let begun = grow(&far.store, &owner, 1).await;
+    let base = AnchorValue::parse_stored(&begun[0]).unwrap();
+    let here = {
+        let target: Arc<dyn Target> = far.clone();
+        let ledger = OptimisticLedger::new(&store, &domain(), target);
+        assert_eq!(ledger.all_versions(owner.id()).await.unwrap(), begun);
+        let here = next(&owner, &base, "here");
+        ledger
+            .write(entry(&owner, &here, Intent::Append))
+            .await
+            .unwrap();
+        here
+    };
+    let there = next(&owner, &base, "there");
+    far.store
+        .write(entry(&owner, &there, Intent::Append))
+        .await
+        .unwrap();
+    let node = Node::start(&store, &far);
+    let standing = node.settled(&owner, 1).await;
+    let conflict = standing.conflict.unwrap();
+    assert_eq!(conflict.here, [&begun[0], here.as_str()]);
+    assert_eq!(conflict.there, [&begun[0], there.as_str()]);
+    // What was acknowledged is still what is read here.
+    let read = node.ledger.all_versions(owner.id()).await.unwrap();
+    assert_eq!(read, conflict.here);
+    let more = next(&owner, &here, "more");
+    let refused = node
+        .ledger
+        .write(entry(&owner, &more, Intent::Append))
+        .await;
+    assert!(matches!(refused, Err(LedgerError::Conflict)));
+    // Others are not held up.
+    let other = self::owner(2);
+    grow(&node.ledger, &other, 2).await;
+    node.settled(&other, 1).await;
+    assert_eq!(far.store.all_versions(other.id()).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_forged_history_is_not_taken_over() {
+    let (near, far) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    /// Says that every anchor has one value, by somebody else.
+    struct Liar(Arc<Far>);
+    #[async_trait]
+    impl Ledger for Liar {
+        async fn write_all(&self, _: Vec<Entry>) -> Result<(), BatchError> {
+            Ok(())
+        }
+        async fn last_version(&self, _: &AnchorId) -> Result<Option<(String, u64)>, LedgerError> {
+            Ok(None)
+        }
+        async fn all_versions(&self, _: &AnchorId) -> Result<Vec<String>, LedgerError> {
+            Ok(vec![first(&owner(66), "forged").as_str().to_owned()])
+        }
+        async fn total(&self, domain: &Domain) -> Result<u64, LedgerError> {
+            self.0.total(domain).await
+        }
+        fn readiness(&self) -> Result<(), &'static str> {
+            Ok(())
+        }
+    }
+    #[async_trait]
+    impl Target for Liar {
+        async fn carry(&self, entries: Vec<Entry>) -> Result<Vec<Option<Placed>>, BatchError> {
+            Ok(vec![None; entries.len()])
+        }
+    }
+    let target = Arc::new(Liar(Far::new(far.path())));
+    let store = open(near.path());
+    let ledger = OptimisticLedger::new(&store, &domain(), target);
+    let refused = ledger.all_versions(owner(1).id()).await.unwrap_err();
+    assert!(matches!(refused, LedgerError::Unavailable(_)), "{refused}");
+    assert_eq!(store.total(&domain()).await.unwrap(), 0);
+}
