@@ -7,7 +7,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::Context;
 use keyssi::Domain;
-use ledger::{EmbeddedLedger, Ledger, Log, LogKeeper, LogSigner};
+use ledger::adapter::{AdapterKind, AdapterLedger, AdapterOptions};
+use ledger::{EmbeddedLedger, Ledger, Log, LogKeeper, LogSigner, OptimisticLedger, Target};
 use node::{AnchoringKind, DomainConfig, Openings};
 use translog::{LogKey, Origin, Policy};
 
@@ -15,6 +16,8 @@ use translog::{LogKey, Origin, Policy};
 pub(crate) struct Backend {
     pub(crate) config: Arc<DomainConfig>,
     pub(crate) ledger: Arc<dyn Ledger>,
+    /// The outbox, where the store answers for a slower ledger.
+    pub(crate) outbox: Option<OptimisticLedger>,
     /// `None` where entries go straight to another ledger.
     pub(crate) log: Option<LogKeeper>,
 }
@@ -125,13 +128,20 @@ impl Backends {
         } else {
             None
         };
-        let ledger: Arc<dyn Ledger> = match config.anchoring {
-            AnchoringKind::Embedded => Arc::new(self.0.embedded.clone()),
-            _ => anyhow::bail!("this ledger is not served yet"),
+        let embedded = &self.0.embedded;
+        let (ledger, outbox): (Arc<dyn Ledger>, _) = match elsewhere(config)? {
+            None => (Arc::new(embedded.clone()), None),
+            Some(target) if config.optimistic => {
+                let optimistic = OptimisticLedger::new(embedded, &config.name, target);
+                tokio::spawn(optimistic.clone().carry_on());
+                (Arc::new(optimistic.clone()), Some(optimistic))
+            }
+            Some(direct) => (direct, None),
         };
         Ok(Backend {
             config: Arc::clone(config),
             ledger,
+            outbox,
             log,
         })
     }
@@ -190,6 +200,24 @@ impl Backends {
     }
 }
 
+/// The ledger of a domain whose anchors are not, or not only, in this node's store.
+fn elsewhere(config: &DomainConfig) -> anyhow::Result<Option<Arc<dyn Target>>> {
+    match (config.anchoring, &config.adapter) {
+        (AnchoringKind::Embedded | AnchoringKind::EvmRoots, _) => Ok(None),
+        (AnchoringKind::Adapter, Some(adapter)) => {
+            let kind = match adapter.kind {
+                node::AdapterKind::Eth => AdapterKind::Eth,
+                node::AdapterKind::Hf => AdapterKind::Hf,
+            };
+            let options = AdapterOptions::default();
+            let client = AdapterLedger::new(&adapter.url, kind, options)
+                .with_context(|| format!("adapter.url {}", adapter.url))?;
+            Ok(Some(Arc::new(client)))
+        }
+        _ => anyhow::bail!("this ledger is not served yet"),
+    }
+}
+
 /// The policy of a log, to which its own keys belong.
 fn policy(config: &DomainConfig, keys: &[LogKey]) -> anyhow::Result<Option<Policy>> {
     let path = &config.log.policy;
@@ -200,10 +228,9 @@ fn policy(config: &DomainConfig, keys: &[LogKey]) -> anyhow::Result<Option<Polic
     let text = std::fs::read_to_string(path).with_context(named)?;
     let written = Policy::parse(&text).with_context(named)?;
     let is_written = |key: &LogKey| written.logs().iter().any(|log| log.key == *key.verifier());
-    let mut own = String::new();
-    for key in keys.iter().filter(|key| !is_written(key)) {
-        own.push_str(&format!("log {}\n", key.verifier()));
-    }
-    let policy = Policy::parse(&format!("{own}{text}")).with_context(named)?;
+    let own = keys.iter().filter(|key| !is_written(key));
+    let mut lines: Vec<_> = own.map(|key| format!("log {}", key.verifier())).collect();
+    lines.push(text);
+    let policy = Policy::parse(&lines.join("\n")).with_context(named)?;
     Ok(Some(policy))
 }

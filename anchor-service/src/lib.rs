@@ -42,6 +42,7 @@ struct Anchors {
 /// # Errors
 /// When another process has the ledger, it cannot be opened, or a domain cannot be served as it is
 /// configured.
+#[must_use]
 pub fn open(setup: &Setup) -> node::Opening<'_> {
     Box::pin(open_now(setup))
 }

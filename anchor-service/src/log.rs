@@ -37,8 +37,8 @@ pub(crate) async fn get(
         },
         "vkey" => {
             let keys = keeper.signer().keys().iter();
-            let lines: String = keys.map(|key| format!("{}\n", key.verifier())).collect();
-            Ok(answer(lines, TEXT, NOT_KEPT))
+            let lines: Vec<_> = keys.map(|key| key.verifier().to_string()).collect();
+            Ok(answer(lines.join("\n") + "\n", TEXT, NOT_KEPT))
         }
         _ => part(backend, log, path, request).await,
     }

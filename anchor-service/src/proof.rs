@@ -6,7 +6,7 @@ use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use keyssi::AnchorId;
 use ledger::{Logged, Publication};
-use node::ApiError;
+use node::{AnchoringKind, ApiError};
 use serde_json::{Value, json};
 use translog::{Entry, Extra, ProofFile, SignedNote};
 
@@ -124,37 +124,107 @@ pub(crate) async fn status(
     id: &AnchorId,
     version: Option<u64>,
 ) -> Result<Response, ApiError> {
+    let status = if backend.log.is_some() {
+        logged_status(backend, id, version).await?
+    } else {
+        passed_on_status(backend, id, version).await?
+    };
+    Ok(node::typed_json(StatusCode::OK, &status))
+}
+
+/// Of an anchor that is in this node's store, wherever it goes from there.
+async fn logged_status(
+    backend: &Backend,
+    id: &AnchorId,
+    version: Option<u64>,
+) -> Result<Value, ApiError> {
     let failed = |error| ledger_error(id.as_str(), error);
+    if backend.outbox.is_some() {
+        // Takes over what other nodes wrote to the ledger.
+        backend.ledger.last_version(id).await.map_err(failed)?;
+    }
     let found = find(backend, id, version).await?;
     let log = backend.log().ok_or_else(|| no_log(backend))?;
     let covering = covering(backend, found.place).await?;
     let publication = log.publication_of(found.place).await.map_err(failed)?;
-    let checkpoint_size = covering
+    let size = covering
         .and_then(|note| note.checkpoint().ok())
         .map(|checkpoint| checkpoint.size);
-    let state = match (&publication, checkpoint_size) {
-        (Some(_), _) => "onChain",
-        (None, Some(_)) => "inLog",
-        (None, None) => "pending",
+    let standing = match &backend.outbox {
+        Some(outbox) => Some(outbox.standing(id, found.version).await.map_err(failed)?),
+        None => None,
+    };
+    let placed = standing
+        .as_ref()
+        .and_then(|standing| standing.placed.as_ref());
+    let chain = match (&publication, placed) {
+        (Some(publication), _) => json!(publication.chain),
+        (None, Some(placed)) => json!(placed),
+        (None, None) => Value::Null,
+    };
+    let state = match &standing {
+        Some(standing) if standing.conflict.is_some() => "conflict",
+        Some(standing) if standing.waiting > 0 => "pending",
+        Some(_) => passed_on(backend),
+        None if publication.is_some() => "onChain",
+        None if size.is_some() => "inLog",
+        None => "pending",
     };
     let origin = backend
         .log
         .as_ref()
         .map(|keeper| keeper.signer().origin().to_string());
-    let status = json!({
+    Ok(json!({
         "anchorId": id.as_str(),
         "domain": id.domain().as_str(),
         "version": found.version,
         "versions": found.versions,
         "state": state,
-        "log": {
-            "origin": origin,
-            "index": found.place,
-            "checkpointSize": checkpoint_size,
-        },
-        "chain": publication.map(|publication| json!(publication.chain)),
+        "log": {"origin": origin, "index": found.place, "checkpointSize": size},
+        "chain": chain,
+        "outbox": standing.as_ref().map(|standing| json!({
+            "waiting": standing.waiting,
+            "attempts": standing.attempts,
+            "lastError": standing.last_error,
+        })),
+        "conflict": standing.and_then(|standing| standing.conflict),
+    }))
+}
+
+/// Of an anchor that is on another ledger alone: there it stands, or it is not known.
+async fn passed_on_status(
+    backend: &Backend,
+    id: &AnchorId,
+    version: Option<u64>,
+) -> Result<Value, ApiError> {
+    let last = backend.ledger.last_version(id).await;
+    let last = last.map_err(|error| ledger_error(id.as_str(), error))?;
+    let (_, versions) =
+        last.ok_or_else(|| absent(format!("there is no anchor {}", id.as_str())))?;
+    let version = version.unwrap_or(versions.saturating_sub(1));
+    if version >= versions {
+        return Err(absent(format!(
+            "anchor {} has no version {version}",
+            id.as_str()
+        )));
+    }
+    Ok(json!({
+        "anchorId": id.as_str(),
+        "domain": id.domain().as_str(),
+        "version": version,
+        "versions": versions,
+        "state": passed_on(backend),
+        "log": Value::Null,
+        "chain": Value::Null,
         "outbox": Value::Null,
         "conflict": Value::Null,
-    });
-    Ok(node::typed_json(StatusCode::OK, &status))
+    }))
+}
+
+/// The state of what has arrived on the domain's own ledger.
+fn passed_on(backend: &Backend) -> &'static str {
+    match backend.config.anchoring {
+        AnchoringKind::Adapter => "onLedger",
+        _ => "onChain",
+    }
 }

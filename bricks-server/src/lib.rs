@@ -43,6 +43,7 @@ struct Bricks {
 ///
 /// # Errors
 /// When another process has the store, or it cannot be opened.
+#[must_use]
 pub fn open(setup: &Setup) -> node::Opening<'_> {
     Box::pin(async { open_now(setup) })
 }

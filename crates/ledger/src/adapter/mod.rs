@@ -25,6 +25,8 @@ use zeroize::Zeroizing;
 
 use crate::contract::{Entry, Ledger};
 use crate::error::{BatchError, LedgerError};
+use crate::optimistic::Target;
+use crate::placed::Placed;
 use history::History;
 use peer::{Peer, batch_body};
 use turns::Turns;
@@ -173,6 +175,15 @@ impl Ledger for AdapterLedger {
 
     fn readiness(&self) -> Result<(), &'static str> {
         self.0.peer.readiness()
+    }
+}
+
+#[async_trait]
+impl Target for AdapterLedger {
+    /// An adapter does not say where on its ledger an entry stands.
+    async fn carry(&self, entries: Vec<Entry>) -> Result<Vec<Option<Placed>>, BatchError> {
+        let unknown = vec![None; entries.len()];
+        self.write_all(entries).await.map(|()| unknown)
     }
 }
 

@@ -20,7 +20,7 @@ const ROUND: usize = 64;
 const BATCH: usize = 10;
 /// First and longest pause after a failure.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
-const PAUSE_MAX: Duration = Duration::from_secs(60);
+const PAUSE_MAX: Duration = Duration::from_mins(1);
 
 /// What went wrong lately, by anchor. In memory only: it is for people, and for the pauses.
 #[derive(Default)]
@@ -89,13 +89,8 @@ fn pause(count: u32) -> Duration {
     longest / 2 + longest.mul_f64(f64::from(byte[0]) / 255.0)
 }
 
-/// What is to be done for an anchor.
-enum Step {
-    /// Nothing is left.
-    Done,
-    /// The next entry the other ledger lacks, and what waits from it on.
-    Send(Entry, Waiting),
-}
+/// The next entry of an anchor that the other ledger lacks, and what waits from it on.
+type Next = (Entry, Waiting);
 
 /// Carries for ever.
 pub(super) async fn run(inner: &Inner) {
@@ -145,18 +140,16 @@ async fn round(inner: &Inner, waiting: Vec<(AnchorId, Waiting)>) -> bool {
     let (mut single, mut together, mut any) = (Vec::new(), Vec::new(), false);
     for (id, step) in join_all(looked).await {
         match step {
-            Ok(Step::Done) => {
+            Ok(None) => {
                 inner.trouble.clear(&id);
                 any = true;
             }
-            Ok(Step::Send(entry, waiting)) if entry.id.kind() == AnchorKind::Signed => {
-                together.push((entry, waiting));
-            }
-            Ok(Step::Send(entry, waiting)) => single.push((entry, waiting)),
+            Ok(Some(next)) if id.kind() == AnchorKind::Signed => together.push(next),
+            Ok(Some(next)) => single.push(next),
             Err(error) => inner.trouble.note(&id, &error),
         }
     }
-    let mut batches: Vec<Vec<(Entry, Waiting)>> = Vec::new();
+    let mut batches: Vec<Vec<Next>> = Vec::new();
     let mut rest = together.into_iter().peekable();
     while rest.peek().is_some() {
         batches.push(rest.by_ref().take(BATCH).collect());
@@ -166,8 +159,9 @@ async fn round(inner: &Inner, waiting: Vec<(AnchorId, Waiting)>) -> bool {
     any || sent.into_iter().any(|carried| carried)
 }
 
-/// Compares an anchor with the other ledger: what that holds is taken out of the outbox.
-async fn look(inner: &Inner, id: &AnchorId, waiting: Waiting) -> Result<Step, LedgerError> {
+/// Compares an anchor with the other ledger: what that holds is taken out of the outbox. `None` when
+/// nothing is left to be carried.
+async fn look(inner: &Inner, id: &AnchorId, waiting: Waiting) -> Result<Option<Next>, LedgerError> {
     let there = inner.target.all_versions(id).await?;
     let here = inner.embedded.all_versions(id).await?;
     let held = match relation(&here, &there) {
@@ -180,7 +174,7 @@ async fn look(inner: &Inner, id: &AnchorId, waiting: Waiting) -> Result<Step, Le
         Relation::Apart => {
             let conflict = Conflict { here, there };
             inner.keep_conflict(id, conflict, waiting).await?;
-            return Ok(Step::Done);
+            return Ok(None);
         }
     };
     let (carried, rest): (Waiting, Waiting) = waiting
@@ -189,7 +183,7 @@ async fn look(inner: &Inner, id: &AnchorId, waiting: Waiting) -> Result<Step, Le
     inner.record_carried(id, carried, None).await?;
     let next = usize::try_from(held).ok().and_then(|held| here.get(held));
     let (Some(value), false) = (next, rest.is_empty()) else {
-        return Ok(Step::Done);
+        return Ok(None);
     };
     let value = AnchorValue::parse_stored(value)
         .map_err(|error| LedgerError::Unavailable(Some(error.into())))?;
@@ -203,12 +197,12 @@ async fn look(inner: &Inner, id: &AnchorId, waiting: Waiting) -> Result<Step, Le
         value,
         intent,
     };
-    Ok(Step::Send(entry, rest))
+    Ok(Some((entry, rest)))
 }
 
 /// Sends entries of different anchors at once, or one by one where that is not possible; says
 /// whether any of them arrived.
-async fn send(inner: &Inner, batch: Vec<(Entry, Waiting)>) -> bool {
+async fn send(inner: &Inner, batch: Vec<Next>) -> bool {
     let entries: Vec<_> = batch.iter().map(|(entry, _)| entry.clone()).collect();
     let is_one = entries.len() == 1;
     let outcome = inner.target.carry(entries).await;
