@@ -330,35 +330,36 @@ async fn a_conflict_is_kept_with_both_histories_and_the_anchor_takes_no_more() {
     assert_eq!(far.store.all_versions(other.id()).await.unwrap().len(), 2);
 }
 
+/// Says that every anchor has one value, by somebody else.
+struct Liar(Arc<Far>);
+#[async_trait]
+impl Ledger for Liar {
+    async fn write_all(&self, _: Vec<Entry>) -> Result<(), BatchError> {
+        Ok(())
+    }
+    async fn last_version(&self, _: &AnchorId) -> Result<Option<(String, u64)>, LedgerError> {
+        Ok(None)
+    }
+    async fn all_versions(&self, _: &AnchorId) -> Result<Vec<String>, LedgerError> {
+        Ok(vec![first(&owner(66), "forged").as_str().to_owned()])
+    }
+    async fn total(&self, domain: &Domain) -> Result<u64, LedgerError> {
+        self.0.total(domain).await
+    }
+    fn readiness(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+}
+#[async_trait]
+impl Target for Liar {
+    async fn carry(&self, entries: Vec<Entry>) -> Result<Vec<Option<Placed>>, BatchError> {
+        Ok(vec![None; entries.len()])
+    }
+}
+
 #[tokio::test]
 async fn a_forged_history_is_not_taken_over() {
     let (near, far) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    /// Says that every anchor has one value, by somebody else.
-    struct Liar(Arc<Far>);
-    #[async_trait]
-    impl Ledger for Liar {
-        async fn write_all(&self, _: Vec<Entry>) -> Result<(), BatchError> {
-            Ok(())
-        }
-        async fn last_version(&self, _: &AnchorId) -> Result<Option<(String, u64)>, LedgerError> {
-            Ok(None)
-        }
-        async fn all_versions(&self, _: &AnchorId) -> Result<Vec<String>, LedgerError> {
-            Ok(vec![first(&owner(66), "forged").as_str().to_owned()])
-        }
-        async fn total(&self, domain: &Domain) -> Result<u64, LedgerError> {
-            self.0.total(domain).await
-        }
-        fn readiness(&self) -> Result<(), &'static str> {
-            Ok(())
-        }
-    }
-    #[async_trait]
-    impl Target for Liar {
-        async fn carry(&self, entries: Vec<Entry>) -> Result<Vec<Option<Placed>>, BatchError> {
-            Ok(vec![None; entries.len()])
-        }
-    }
     let target = Arc::new(Liar(Far::new(far.path())));
     let store = open(near.path());
     let ledger = OptimisticLedger::new(&store, &domain(), target);
