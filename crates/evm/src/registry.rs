@@ -4,16 +4,20 @@
 //!
 //! **Source:** `translog.md` §10; `anchor-service/contracts/AnchorRegistry.sol`.
 
+mod error;
+
 use std::sync::LazyLock;
 
-use alloy_primitives::{Address, B256, Bytes, hex};
-use alloy_sol_types::{SolCall, SolEvent, SolInterface, SolValue};
+use alloy_primitives::{Address, B256, Bytes, U256, hex};
+use alloy_sol_types::{SolCall, SolEvent, SolValue};
 use serde_json::Value;
-use thiserror::Error;
 
 use crate::chain::Chain;
-use crate::rpc::{BlockTag, Call, Log, Receipt, RpcError};
+use crate::rpc::{BlockTag, Call, Log, LogFilter, Receipt};
 use crate::sender::{Mined, SendError, Sender};
+
+/// Blocks whose logs are asked for at once: many providers allow no more.
+const LOG_BLOCKS: u64 = 2_000;
 
 /// What the compiler made of the contract; checked in beside it.
 const ARTEFACT: &str =
@@ -57,7 +61,8 @@ mod abi {
 }
 
 use abi::AnchorRegistry as contract;
-use contract::AnchorRegistryErrors as ContractError;
+pub use error::RegistryError;
+use error::refused;
 
 /// The newest batch of a log, as the contract knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,95 +118,6 @@ pub struct Statement {
 pub struct Registry {
     chain: Chain,
     address: Address,
-}
-
-/// Why a registry did not do or tell what it was asked.
-#[derive(Debug, Clone, Error)]
-#[non_exhaustive]
-pub enum RegistryError {
-    /// There is nothing at the address.
-    #[error("there is no contract at {address}")]
-    NoContract {
-        /// The address.
-        address: Address,
-    },
-    /// There is something else at the address.
-    #[error("the contract at {address} is not the AnchorRegistry of this version")]
-    OtherContract {
-        /// The address.
-        address: Address,
-    },
-    /// The node cannot be asked.
-    #[error("the chain cannot be asked")]
-    Rpc(#[from] RpcError),
-    /// The call is not on the chain, or is not known to be.
-    #[error("the call was not sent or did not arrive")]
-    Send(#[from] SendError),
-    /// The contract knows no log of this id: its owner has to register it.
-    #[error("the log {id} is not registered")]
-    UnknownLog {
-        /// SHA-256 of the origin.
-        id: B256,
-    },
-    /// Another account publishes for the log.
-    #[error("{caller} may not publish for the log {id}")]
-    NotSubmitter {
-        /// SHA-256 of the origin.
-        id: B256,
-        /// The account that tried.
-        caller: Address,
-    },
-    /// Only the owner of the contract may do this.
-    #[error("{caller} does not own the registry")]
-    NotOwner {
-        /// The account that tried.
-        caller: Address,
-    },
-    /// The batch has another number: somebody has published, or a batch is missing.
-    #[error("the next batch is number {expected}, not {given}")]
-    WrongSequence {
-        /// The number of the next batch.
-        expected: u64,
-        /// The number that was tried.
-        given: u64,
-    },
-    /// The tree is not larger than the one of the batch before.
-    #[error("the tree has {given} leaves, the last one published had {last}")]
-    SizeNotGrowing {
-        /// Leaves of the batch before.
-        last: u64,
-        /// Leaves that were tried.
-        given: u64,
-    },
-    /// The transaction was mined and did not do it.
-    #[error("the transaction {transaction} failed")]
-    Failed {
-        /// The transaction.
-        transaction: B256,
-    },
-    /// The transaction is not on the chain, or not deep enough.
-    #[error("the transaction {transaction} is not on the chain")]
-    NotMined {
-        /// The transaction.
-        transaction: B256,
-    },
-    /// The transaction published no batch of this registry.
-    #[error("the transaction {transaction} published no batch")]
-    NoBatch {
-        /// The transaction.
-        transaction: B256,
-    },
-    /// The answer is not of the form that the contract gives.
-    #[error("the registry answered with garbage")]
-    Garbage,
-}
-
-impl RegistryError {
-    /// Whether the call may take place all the same.
-    #[must_use]
-    pub fn may_still_land(&self) -> bool {
-        matches!(self, Self::Send(error) if error.may_still_land())
-    }
 }
 
 impl Registry {
@@ -323,6 +239,46 @@ impl Registry {
         batch.ok_or(RegistryError::NoBatch { transaction })
     }
 
+    /// Looks for a batch in the newest `blocks` blocks, newest first: for a publisher that does not
+    /// know what became of what it sent. As deep as [`Self::batch_at`] wants it.
+    ///
+    /// # Errors
+    /// [`RegistryError::Rpc`].
+    pub async fn find_batch(
+        &self,
+        origin_id: B256,
+        sequence: u64,
+        blocks: u64,
+    ) -> Result<Option<Batch>, RegistryError> {
+        let rpc = self.chain.rpc();
+        let head = rpc.block_number().await?;
+        let Some(newest) = (head + 1).checked_sub(self.chain.confirmations()) else {
+            return Ok(None);
+        };
+        let oldest = newest.saturating_sub(blocks.saturating_sub(1));
+        let number = B256::from(U256::from(sequence));
+        let wanted = [contract::BatchAnchored::SIGNATURE_HASH, origin_id, number];
+        let mut to = newest;
+        loop {
+            let from = to.saturating_sub(LOG_BLOCKS - 1).max(oldest);
+            let filter = LogFilter {
+                address: self.address,
+                topics: wanted.map(Some).to_vec(),
+                from,
+                to,
+            };
+            let logs = rpc.logs(&filter).await?;
+            let found = self.batch_in(&logs);
+            // What a node answers beside the question is no answer.
+            let found =
+                found.filter(|batch| batch.origin_id == origin_id && batch.sequence == sequence);
+            if found.is_some() || from == oldest {
+                return Ok(found);
+            }
+            to = from - 1;
+        }
+    }
+
     async fn settled_receipt(&self, transaction: B256) -> Result<Receipt, RegistryError> {
         let rpc = self.chain.rpc();
         let receipt = rpc.receipt(transaction).await?;
@@ -381,29 +337,6 @@ fn batch(log: &Log) -> Option<Batch> {
         block: log.block_number,
         transaction: log.transaction,
     })
-}
-
-/// What the contract reverted with, told as what the caller can do about it.
-fn refused(reason: Option<String>, data: Bytes) -> RegistryError {
-    match ContractError::abi_decode_validate(&data) {
-        Ok(ContractError::UnknownLog(error)) => RegistryError::UnknownLog { id: error.id },
-        Ok(ContractError::NotSubmitter(error)) => RegistryError::NotSubmitter {
-            id: error.id,
-            caller: error.caller,
-        },
-        Ok(ContractError::NotOwner(error)) => RegistryError::NotOwner {
-            caller: error.caller,
-        },
-        Ok(ContractError::WrongSequence(error)) => RegistryError::WrongSequence {
-            expected: error.expected,
-            given: error.given,
-        },
-        Ok(ContractError::SizeNotGrowing(error)) => RegistryError::SizeNotGrowing {
-            last: error.last,
-            given: error.given,
-        },
-        _ => SendError::Reverted { reason, data }.into(),
-    }
 }
 
 struct Code {

@@ -162,15 +162,28 @@ async fn only_what_is_on_the_chain_and_deep_enough_is_a_batch() {
     let patient = Registry::open(&deeper, registry.address()).await.unwrap();
     let error = patient.batch_at(batch.transaction).await.unwrap_err();
     assert!(matches!(error, RegistryError::NotMined { .. }));
+    assert_eq!(patient.find_batch(ORIGIN, 1, 100).await.unwrap(), None);
     ground.anvil.mine(2).unwrap();
     assert_eq!(patient.batch_at(batch.transaction).await.unwrap(), batch);
+    let found = async |it: &Registry, sequence, blocks| {
+        it.find_batch(ORIGIN, sequence, blocks).await.unwrap()
+    };
+    assert_eq!(found(&patient, 1, 1).await, Some(batch));
+    assert_eq!(found(&registry, 1, 2).await, None);
+    assert_eq!(found(&registry, 1, 3).await, Some(batch));
+    assert_eq!(found(&registry, 2, 1_000_000).await, None);
+    // Further back than the blocks that are asked for at once.
+    ground.anvil.mine(2_500).unwrap();
+    assert_eq!(found(&registry, 1, 10_000).await, Some(batch));
+    assert_eq!(found(&registry, 1, 2_499).await, None);
     let error = registry.batch_at(B256::ZERO).await.unwrap_err();
     assert!(matches!(error, RegistryError::NotMined { .. }));
     let other = sender.send(ground.note("no batch")).await.unwrap();
     let error = registry.batch_at(other.transaction).await.unwrap_err();
     assert!(matches!(error, RegistryError::NoBatch { .. }));
-    ground.anvil.reorg(4).unwrap();
-    let error = registry.batch_at(batch.transaction).await.unwrap_err();
+    let lost = registry.publish(&sender, &statement(2, 2)).await.unwrap();
+    ground.anvil.reorg(2).unwrap();
+    let error = registry.batch_at(lost.transaction).await.unwrap_err();
     assert!(matches!(error, RegistryError::NotMined { .. }));
 }
 

@@ -180,24 +180,6 @@ async fn an_account_without_funds_is_named_and_can_go_on_with_funds() {
     assert_eq!(ground.notes().await, ["rich"]);
 }
 
-/// The node reserves the most that each transaction may cost, so of many at once the later ones are
-/// refused though there is enough for all.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn funds_for_a_few_at_once_are_enough_for_all() {
-    let ground = Ground::new(&on_demand());
-    let chain = ground.chain().await;
-    let sender = sender(&chain);
-    let account = sender.account().to_string();
-    // Each reserves about 27,000 gas at 4 gwei and uses 23,000 at less than 2.
-    let params = json!([account, format!("{:#x}", 400_000_000_000_000_u64)]);
-    ground.anvil.rpc("anvil_setBalance", params).unwrap();
-    let texts = texts(0..6);
-    for mined in mining(&ground, all_of(spawn_all(&ground, &sender, &texts))).await {
-        assert!(mined.unwrap().succeeded);
-    }
-    assert_eq!(ground.count(sender.account()).await, 6);
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_gas_or_higher_fees_than_allowed_are_named() {
     let ground = Ground::new(&Options::default());

@@ -75,6 +75,11 @@ impl RpcError {
         }
     }
 
+    /// Whether the next call will most likely fare no better.
+    pub(crate) fn is_down(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. })
+    }
+
     /// Whether the node has certainly not done what was asked.
     pub(crate) fn nothing_done(&self) -> bool {
         matches!(

@@ -60,6 +60,7 @@ impl Task {
             // Doubled: how much is asked for is not known, and each try is a call.
             let Some(fees) = flight.fees.raised(&flight.fees.doubled(), cap) else {
                 flight.refused = Some(error);
+                flight.fall_back();
                 return Outcome::Open;
             };
             flight.reprice(fees, chain_id, &self.key);
@@ -91,7 +92,11 @@ fn judge(flight: &mut Flight, error: RpcError, may_replace: bool) -> Next {
         }
         Some(Refusal::OutOfFunds | Refusal::TooMuchGas | Refusal::ForGood) => {
             flight.refused = Some(error.clone());
-            Outcome::Refused(error)
+            if flight.fall_back() {
+                Outcome::Open
+            } else {
+                Outcome::Refused(error)
+            }
         }
         Some(Refusal::Underpriced) => return Next::Raise(error),
         Some(Refusal::Occupied) if may_replace => return Next::Raise(error),

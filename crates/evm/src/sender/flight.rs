@@ -46,6 +46,8 @@ pub(super) struct Flight {
 #[derive(Debug)]
 pub(super) struct Name {
     pub(super) signed: Signed,
+    /// What it offers.
+    fees: Fees,
     /// Whether it may be on the network.
     pub(super) out: bool,
 }
@@ -58,7 +60,11 @@ impl Flight {
             call: transaction.call,
             gas_limit: transaction.gas_limit,
             fees: transaction.fees,
-            names: vec![Name { signed, out: false }],
+            names: vec![Name {
+                signed,
+                fees: transaction.fees,
+                out: false,
+            }],
             accepted: false,
             taken: false,
             refused: None,
@@ -119,10 +125,28 @@ impl Flight {
         if self.names.last().is_some_and(|name| !name.out) {
             self.names.pop();
         }
-        self.names.push(Name { signed, out: false });
+        self.names.push(Name {
+            signed,
+            fees,
+            out: false,
+        });
         self.fees = fees;
         self.priced_at = Instant::now();
         self.accepted = false;
+    }
+
+    /// Back to the name before, if the newest is refused and that one may still land: it is the one
+    /// that has to be kept in the pool.
+    pub(super) fn fall_back(&mut self) -> bool {
+        if self.names.len() < 2 || self.names.last().is_none_or(|name| name.out) {
+            return false;
+        }
+        self.names.pop();
+        if let Some(name) = self.names.last() {
+            self.fees = name.fees;
+        }
+        self.accepted = true;
+        true
     }
 
     /// Back to what has yet to be mined, and due now.

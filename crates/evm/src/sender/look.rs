@@ -25,24 +25,29 @@ const FILL_MAX: usize = 16;
 const EMPTY_GAS: u64 = 21_000;
 
 impl Task {
-    /// One look at the chain.
+    /// One look at the chain. What the node says badly of one flight keeps no other one back.
     pub(super) async fn look(&mut self) -> Result<(), RpcError> {
         let rpc = self.chain.rpc().clone();
         let head = rpc.block_number().await?;
         let count = rpc
             .transaction_count(self.key.address(), BlockTag::Latest)
             .await?;
-        if self.failures > 0 {
-            // The node may have been down and have lost its pool.
+        if std::mem::take(&mut self.was_down) {
+            // The node may have lost its pool.
             let flights = self.flights.values_mut();
             flights.for_each(|flight| flight.sent_at = None);
         }
         let nonces: Vec<u64> = self.flights.keys().copied().collect();
+        let mut trouble = Ok(());
         for nonce in nonces {
-            self.look_at(nonce, head, count).await?;
+            match self.look_at(nonce, head, count).await {
+                Err(error) if error.is_down() => return Err(error),
+                looked => trouble = trouble.and(looked),
+            }
         }
         self.fill(count).await?;
-        self.resend(count).await
+        self.resend(count).await?;
+        trouble
     }
 
     /// Looks for one flight, and ends it if it is deep enough or can not land.

@@ -45,7 +45,9 @@ pub(super) struct Task {
     /// Flights on which the funds of the account ended: no more at once until some are mined.
     funds_window: Option<usize>,
     /// Steps in a row that failed.
-    pub(super) failures: u32,
+    failures: u32,
+    /// Whether the node was down since the last look.
+    pub(super) was_down: bool,
 }
 
 impl Task {
@@ -68,6 +70,7 @@ impl Task {
             hole: None,
             funds_window: None,
             failures: 0,
+            was_down: false,
         }
     }
 
@@ -94,6 +97,7 @@ impl Task {
                 }
                 Err(error) => {
                     self.failures = self.failures.saturating_add(1);
+                    self.was_down |= error.is_down();
                     Some(error)
                 }
             };
@@ -138,10 +142,14 @@ impl Task {
     /// One look at the chain and what follows from it. An error leaves all as it is known.
     async fn step(&mut self) -> Result<(), RpcError> {
         self.queue.retain(|request| request.answer.is_wanted());
+        let mut trouble = Ok(());
         if !self.flights.is_empty() {
-            self.look().await?;
+            match self.look().await {
+                Err(error) if error.is_down() => return Err(error),
+                looked => trouble = looked,
+            }
         }
-        self.launch().await
+        trouble.and(self.launch().await)
     }
 
     /// Gives nonces to what waits, as many as may be under way.

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod proxy;
+
 use std::time::{Duration, Instant};
 
 use evm::{Address, Bytes, Call, Chain, ChainConfig, ChainKey, LogFilter, RpcUrl, Sender, Timing};
