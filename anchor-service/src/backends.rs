@@ -8,7 +8,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use anyhow::Context;
 use keyssi::Domain;
 use ledger::adapter::{AdapterKind, AdapterLedger, AdapterOptions};
-use ledger::{EmbeddedLedger, Ledger, Log, LogKeeper, LogSigner, OptimisticLedger, Target};
+use ledger::{
+    EmbeddedLedger, Ledger, Log, LogKeeper, LogSigner, OptimisticLedger, Target, Witnesses,
+};
 use node::{AnchoringKind, DomainConfig, Openings};
 use translog::{LogKey, Origin, Policy};
 
@@ -167,6 +169,11 @@ impl Backends {
         let signer = LogSigner::open(log, origin, keys, policy).await?;
         let keeper = LogKeeper::new(signer);
         tokio::spawn(keeper.clone().sign_on());
+        let witnesses = config.log.witnesses.iter().map(String::as_str);
+        let witnesses = Witnesses::new(witnesses).context("log.witnesses")?;
+        if !witnesses.is_empty() {
+            tokio::spawn(keeper.clone().cosign_on(witnesses));
+        }
         Ok(keeper)
     }
 

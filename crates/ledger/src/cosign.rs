@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use reqwest::{StatusCode, Url, header, redirect};
 use translog::{
     AddCheckpoint, Hash, NOTE_BYTES_MAX, Policy, SignatureLine, SignedNote, verify_note,
@@ -126,6 +126,9 @@ impl Witnesses {
     }
 }
 
+/// Makes the consistency proof between two sizes of a log; `None` when it cannot.
+pub type Proofs<'a> = dyn Fn(u64, u64) -> BoxFuture<'static, Option<Vec<Hash>>> + Send + Sync + 'a;
+
 /// Asks all witnesses at once to cosign a checkpoint, and gives the cosignatures that hold under
 /// the policy. `proofs` makes the consistency proof between two sizes of this log.
 ///
@@ -135,13 +138,13 @@ pub async fn collect(
     witnesses: &mut Witnesses,
     note: &SignedNote,
     policy: &Policy,
-    proofs: impl AsyncFn(u64, u64) -> Option<Vec<Hash>>,
+    proofs: &Proofs<'_>,
 ) -> Collected {
     let mut collected = Collected::default();
     let Ok(checkpoint) = note.checkpoint() else {
         return collected;
     };
-    let (http, proofs) = (&witnesses.http, &proofs);
+    let http = &witnesses.http;
     let asked = witnesses.all.iter_mut().map(async |witness| {
         let asked = witness.ask(http, note, checkpoint.size, policy, proofs);
         let answer = tokio::time::timeout(WITNESS_TIME_MAX, asked).await;
@@ -183,7 +186,7 @@ impl Witness {
         note: &SignedNote,
         size: u64,
         policy: &Policy,
-        proofs: &impl AsyncFn(u64, u64) -> Option<Vec<Hash>>,
+        proofs: &Proofs<'_>,
     ) -> Result<Vec<SignatureLine>, WitnessAnswer> {
         // What it has seen of a larger tree is no reason not to ask: it may have been put back.
         self.size = self.size.min(size);
@@ -212,7 +215,7 @@ impl Witness {
         http: &reqwest::Client,
         note: &SignedNote,
         size: u64,
-        proofs: &impl AsyncFn(u64, u64) -> Option<Vec<Hash>>,
+        proofs: &Proofs<'_>,
     ) -> Result<Submitted, WitnessAnswer> {
         let old = self.size;
         let proof = if old == 0 || old == size {
