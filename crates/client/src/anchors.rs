@@ -20,7 +20,7 @@ use crate::error::{AnchorRefusal, ClientError};
 use crate::transport::{Answer, Call, Payload};
 
 /// What a Kiln node answers, with 400, for a domain that it does not serve.
-const NOT_SERVED: &str = "this node does not serve the domain";
+pub(crate) const NOT_SERVED: &str = "this node does not serve the domain";
 
 /// No value is shorter: it holds a hash in base58. A list of many short texts would take many times
 /// the memory that its limit in bytes allows.
@@ -307,7 +307,7 @@ fn was_not_sent(error: &ClientError) -> bool {
     matches!(error, ClientError::Unreachable { source, .. } if source.is_connect())
 }
 
-fn unknown_domain(answer: &Answer, id: &AnchorId) -> ClientError {
+pub(crate) fn unknown_domain(answer: &Answer, id: &AnchorId) -> ClientError {
     ClientError::UnknownDomain {
         domain: id.domain().clone(),
         url: answer.url.clone(),
@@ -315,7 +315,7 @@ fn unknown_domain(answer: &Answer, id: &AnchorId) -> ClientError {
 }
 
 /// For an empty list of services, which BDNS never gives.
-fn nobody(id: &AnchorId, client: &Client) -> ClientError {
+pub(crate) fn nobody(id: &AnchorId, client: &Client) -> ClientError {
     ClientError::UnknownDomain {
         domain: id.domain().clone(),
         url: client.node().url().into(),

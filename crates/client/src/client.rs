@@ -14,6 +14,7 @@ use crate::error::ClientError;
 use crate::events::{Event, EventSink, with_causes};
 use crate::heads::HeadMemory;
 use crate::options::ClientOptions;
+use crate::proofs::Proofs;
 use crate::transport::{Call, Transport};
 
 /// A client of the node named in its options, and of the services that the node's BDNS names.
@@ -89,6 +90,12 @@ impl Client {
     #[must_use]
     pub fn anchors(&self) -> Anchors {
         Anchors::new(self.clone())
+    }
+
+    /// The proofs and the status of anchors of all domains.
+    #[must_use]
+    pub fn proofs(&self) -> Proofs {
+        Proofs::new(self.clone())
     }
 
     /// The versionless documents of the node.

@@ -3,7 +3,7 @@
 //! - [`Client`]: one per node and process; everything else comes from it.
 //! - [`options`], [`events`], [`error`]: settings, what happens, what goes wrong.
 //! - [`bdns`]: which services serve which domain.
-//! - [`bricks`], [`anchors`], [`documents`]: the calls.
+//! - [`bricks`], [`anchors`], [`proofs`], [`documents`]: the calls.
 //! - [`dsus`]: versions of DSUs, read, changed, verified; [`archive`]: whole DSUs in a file.
 //! - [`heads`]: the last version seen of each anchor, kept on this machine.
 //!
@@ -22,6 +22,7 @@ pub mod error;
 pub mod events;
 pub mod heads;
 pub mod options;
+pub mod proofs;
 mod transport;
 
 pub use anchors::Anchors;
@@ -34,3 +35,4 @@ pub use error::{AnchorRefusal, ClientError, Violation};
 pub use events::{Event, EventSink};
 pub use heads::{HeadError, HeadMemory};
 pub use options::{AnswerLimits, BatchUse, ClientOptions};
+pub use proofs::{AnchorState, AnchorStatus, Proof, ProofAnswer, Proofs, StatusAnswer};

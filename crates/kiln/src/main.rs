@@ -3,6 +3,7 @@
 //! What every command keeps to stands in `docs/cli.md`: data on stdout, talk on stderr, secrets
 //! hidden, exit codes of `exit`, errors that end with the next action.
 
+mod anchor;
 mod client_failure;
 mod common;
 mod completions;
@@ -74,6 +75,9 @@ enum Command {
     /// Fill a node with a small invented hospital
     #[command(after_help = demo::HELP)]
     Demo(demo::DemoArgs),
+    /// Show anchors, prove that they are in the log, check proofs
+    #[command(subcommand)]
+    Anchor(anchor::AnchorCommand),
     /// Make, show and derive identifiers, sign and verify
     #[command(subcommand)]
     Ssi(ssi::SsiCommand),
@@ -144,6 +148,7 @@ fn run(cli: &Cli, matches: &ArgMatches) -> ExitCode {
         Command::Pull(args) => pull::run(args, common),
         Command::Watch(args) => watch::run(args, common),
         Command::Demo(args) => demo::run(args, common),
+        Command::Anchor(command) => anchor::run(command, common),
         Command::Ssi(command) => ssi::run(command, common),
         Command::Explain(args) => explain::run(args, common),
         Command::Keyring(command) => keyring::commands::run(command, common),

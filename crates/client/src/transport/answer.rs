@@ -40,7 +40,7 @@ pub(crate) struct Opened {
 pub(crate) struct Answer {
     pub(crate) url: NodeUrl,
     pub(crate) status: StatusCode,
-    retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
     pub(crate) body: Bytes,
 }
 

@@ -36,10 +36,10 @@ pub(crate) struct HistoryArgs {
 }
 
 /// One version.
-struct Line<'a> {
-    version: usize,
-    value: &'a AnchorValue,
-    time: Option<String>,
+pub(crate) struct Line<'a> {
+    pub(crate) version: usize,
+    pub(crate) value: &'a AnchorValue,
+    pub(crate) time: Option<String>,
     /// The public key that signed it, base64; none for constant DSUs.
     signer: Option<String>,
 }
@@ -64,7 +64,8 @@ pub(super) fn run(args: &HistoryArgs, common: &Common) -> Outcome {
     })
 }
 
-fn lines<'a>(id: &AnchorId, history: &'a History) -> Vec<Line<'a>> {
+/// The versions of a history, oldest first.
+pub(crate) fn lines<'a>(id: &AnchorId, history: &'a History) -> Vec<Line<'a>> {
     // ssi:sza:<domain>::<public key>:v0
     let owner = id.plain().split(':').nth(4).filter(|it| !it.is_empty());
     let mut owner = owner.map(ToOwned::to_owned);
@@ -86,7 +87,7 @@ fn lines<'a>(id: &AnchorId, history: &'a History) -> Vec<Line<'a>> {
 }
 
 impl Line<'_> {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         json!({
             "version": self.version,
             "time": self.time,
@@ -98,11 +99,21 @@ impl Line<'_> {
     }
 
     fn text(&self, long: bool) -> String {
+        let time = self.time.as_deref().unwrap_or("no time");
+        let value = if long {
+            format!("  {}", self.value.as_str())
+        } else {
+            String::new()
+        };
+        format!("{:<4} {time:24}  {}{value}", self.version, self.words())
+    }
+
+    /// Who signed what.
+    pub(crate) fn words(&self) -> String {
         let short = |key: &str| match key.get(..KEY_CHARS) {
             Some(start) => format!("{start}…"),
             None => key.to_owned(),
         };
-        let time = self.time.as_deref().unwrap_or("no time");
         let signer = self.signer.as_deref().map(short);
         let signer = signer.map_or_else(|| "unsigned".to_owned(), |it| format!("by {it}"));
         let what = match (self.value.brick_map_hash(), self.value.new_key()) {
@@ -110,11 +121,6 @@ impl Line<'_> {
             (Some(hash), None) => format!("brick map {hash}"),
             (None, None) => String::new(),
         };
-        let value = if long {
-            format!("  {}", self.value.as_str())
-        } else {
-            String::new()
-        };
-        format!("{:<4} {time:24}  {signer}  {what}{value}", self.version)
+        format!("{signer}  {what}")
     }
 }

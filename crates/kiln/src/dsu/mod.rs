@@ -8,7 +8,7 @@ pub(crate) mod draft;
 mod duplicate;
 mod edit;
 pub(crate) mod get;
-mod history;
+pub(crate) mod history;
 pub(crate) mod list;
 mod put;
 mod read;
