@@ -117,13 +117,33 @@ fn every_leaf_of_every_small_tree_is_found() {
                 hashes: path(index, leaves),
             };
             assert!(proof.holds(&registry), "{index} of {size}");
-            let elsewhere = (0..number).filter(|it| *it != proof.index);
+            let elsewhere = (0..=number).filter(|it| *it != proof.index);
             for other in elsewhere {
                 let mut proof = proof.clone();
                 proof.index = other;
                 assert!(!proof.holds(&registry), "{index} as {other} of {size}");
             }
         }
+    }
+}
+
+#[test]
+fn a_proof_does_not_reach_above_the_root_nor_below_the_leaves() {
+    let registry = registry();
+    let (leaf, sibling) = (B256::repeat_byte(1), B256::repeat_byte(2));
+    let proof = |index, hashes| Proof {
+        leaf,
+        index,
+        hashes,
+    };
+    // A root that says too small a size: with the right one both leaves would be there.
+    publish_batch(&registry, 1, 1, tree(&[sibling, leaf]));
+    for index in 0..3 {
+        assert!(!proof(index, vec![sibling]).holds(&registry), "{index}");
+    }
+    publish_batch(&registry, 2, 2, leaf);
+    for index in 0..3 {
+        assert!(!proof(index, Vec::new()).holds(&registry), "{index}");
     }
 }
 
