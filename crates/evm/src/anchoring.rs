@@ -230,11 +230,20 @@ impl Anchoring {
         if anchors.is_empty() {
             return Err(AnchoringError::EmptyBatch);
         }
-        let flat = anchors.iter().flat_map(|(id, value)| [id, value]).cloned();
-        let function = contract::createOrUpdateMultipleAnchorsCall {
-            anchors: flat.collect(),
-        };
-        self.write(sender, &function).await
+        self.write(sender, &multiple(anchors)).await
+    }
+
+    /// The gas that [`Self::multiple`] would use from an account now.
+    ///
+    /// # Errors
+    /// [`AnchoringError::Rpc`], also if the contract would revert.
+    pub async fn gas_of_multiple(
+        &self,
+        account: Address,
+        anchors: &[(String, String)],
+    ) -> Result<u64, AnchoringError> {
+        let call = self.calling(&multiple(anchors));
+        Ok(self.chain.rpc().estimate_gas(account, &call).await?)
     }
 
     /// The values of an anchor, oldest first; none if it is not there.
@@ -246,6 +255,21 @@ impl Anchoring {
             anchorId: anchor_id.to_owned(),
         };
         self.read(&function).await
+    }
+
+    /// The same as they were after an earlier block; nodes keep the state of some of them only.
+    ///
+    /// # Errors
+    /// As [`Self::all_versions`]; [`AnchoringError::OtherContract`] too if there was no contract.
+    pub async fn all_versions_at(
+        &self,
+        anchor_id: &str,
+        block: BlockTag,
+    ) -> Result<Vec<String>, AnchoringError> {
+        let function = contract::getAllVersionsCall {
+            anchorId: anchor_id.to_owned(),
+        };
+        self.read_at(&function, block).await
     }
 
     /// The newest value of an anchor.
@@ -300,8 +324,16 @@ impl Anchoring {
     }
 
     async fn read<F: SolCall>(&self, function: &F) -> Result<F::Return, AnchoringError> {
+        self.read_at(function, BlockTag::Latest).await
+    }
+
+    async fn read_at<F: SolCall>(
+        &self,
+        function: &F,
+        block: BlockTag,
+    ) -> Result<F::Return, AnchoringError> {
         let call = self.calling(function);
-        let answer = self.chain.rpc().call(&call, BlockTag::Latest).await?;
+        let answer = self.chain.rpc().call(&call, block).await?;
         F::abi_decode_returns_validate(&answer).map_err(|_| self.other_contract())
     }
 
@@ -346,6 +378,13 @@ impl Anchoring {
         AnchoringError::OtherContract {
             address: self.address,
         }
+    }
+}
+
+fn multiple(anchors: &[(String, String)]) -> contract::createOrUpdateMultipleAnchorsCall {
+    let flat = anchors.iter().flat_map(|(id, value)| [id, value]).cloned();
+    contract::createOrUpdateMultipleAnchorsCall {
+        anchors: flat.collect(),
     }
 }
 

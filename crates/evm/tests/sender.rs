@@ -330,10 +330,13 @@ async fn what_a_killed_process_left_in_the_pool_is_waited_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_stuck_in_the_pool_is_replaced() {
     let ground = Ground::new(&on_demand());
-    let chain = ground.chain().await;
+    let mut config = ground.config();
+    config.timing.foreign_wait = Duration::from_secs(2);
+    let chain = Chain::connect(config).await.unwrap();
     let account = key(1).address();
-    // Two that wait behind each other, one of them with much higher fees.
-    for (nonce, fee) in [("0x0", "0x77359400"), ("0x1", "0x2540be400")] {
+    // Some that wait behind each other, one of them with much higher fees.
+    let (low, high) = ("0x77359400", "0x2540be400");
+    for (nonce, fee) in [("0x0", low), ("0x1", high), ("0x2", low), ("0x3", low)] {
         let left = json!([{
             "from": account.to_string(),
             "to": ground.book.to_string(),
@@ -346,9 +349,12 @@ async fn what_is_stuck_in_the_pool_is_replaced() {
         ground.anvil.rpc("eth_sendTransaction", left).unwrap();
     }
     let sender = sender(&chain);
-    let texts = texts(0..3);
+    let texts = texts(0..5);
+    let begun = Instant::now();
     let sent = spawn_all(&ground, &sender, &texts);
-    ground.until_pending(account, 3).await;
+    ground.until_pending(account, 5).await;
+    // One wait for all of them, not one for each.
+    assert!(begun.elapsed() < Duration::from_secs(8));
     ground.anvil.mine(1).unwrap();
     for mined in all_of(sent).await {
         mined.unwrap();
