@@ -51,6 +51,8 @@ impl EmbeddedLedger {
             domains,
             clock_ms,
             grown: watch::Sender::new(0),
+            #[cfg(feature = "bench-without-log")]
+            without_log: std::sync::atomic::AtomicBool::new(false),
         });
         migrate::bring_forward(&shared).map_err(|error| OpenError::Damaged {
             path: path.to_owned(),
@@ -68,6 +70,24 @@ impl EmbeddedLedger {
             shared,
             committer: Arc::new(committer),
         })
+    }
+
+    /// [`EmbeddedLedger::open`], but nothing of what is written becomes a leaf: the same ledger
+    /// without its log, to measure what the log costs. Such a folder is for nothing else.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    #[cfg(feature = "bench-without-log")]
+    #[doc(hidden)]
+    pub fn open_without_log(
+        path: &Path,
+        options: EngineOptions,
+        clock_ms: fn() -> u64,
+    ) -> Result<Self, OpenError> {
+        let ledger = Self::open(path, options, clock_ms)?;
+        let without_log = &ledger.shared.without_log;
+        without_log.store(true, std::sync::atomic::Ordering::Relaxed);
+        Ok(ledger)
     }
 
     /// Stores a versionless document under a path, which may be any text; the last writer wins.

@@ -29,6 +29,10 @@ impl Leaf<'_> {
         domain: DomainId,
         tree: &mut Tree,
     ) -> Result<u64, EngineError> {
+        #[cfg(feature = "bench-without-log")]
+        if is_without_log(shared) {
+            return Ok(0);
+        }
         let engine = &shared.engine;
         let entry = self.opening.commit(self.op, (shared.clock_ms)());
         let place = tree.size();
@@ -64,6 +68,10 @@ pub(crate) fn put_state(
     domain: DomainId,
     tree: &Tree,
 ) -> Result<(), EngineError> {
+    #[cfg(feature = "bench-without-log")]
+    if is_without_log(shared) {
+        return Ok(());
+    }
     let key = keys::log(domain, LogRecord::State);
     let state = LogState::of(tree).encode();
     shared.engine.put(batch, keys::LOG, &key, &state)
@@ -74,4 +82,10 @@ pub(crate) fn fresh_salt() -> Result<Salt, getrandom::Error> {
     let mut salt = Salt([0; 32]);
     getrandom::fill(&mut salt.0)?;
     Ok(salt)
+}
+
+#[cfg(feature = "bench-without-log")]
+fn is_without_log(shared: &Shared) -> bool {
+    let without_log = &shared.without_log;
+    without_log.load(std::sync::atomic::Ordering::Relaxed)
 }

@@ -14,6 +14,9 @@ pub(crate) struct Shared {
     pub(crate) clock_ms: fn() -> u64,
     /// Counts the batches that added to a log; whoever signs or carries on waits for it.
     pub(crate) grown: watch::Sender<u64>,
+    /// Whether no leaves are put, see `EmbeddedLedger::open_without_log`.
+    #[cfg(feature = "bench-without-log")]
+    pub(crate) without_log: std::sync::atomic::AtomicBool,
 }
 
 impl Shared {
