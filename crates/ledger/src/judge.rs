@@ -20,3 +20,26 @@ pub(crate) fn next_head(entry: &Entry, head: Option<&Head>) -> Result<Head, Ledg
         }
     }
 }
+
+/// How an entry joins the history of its anchor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// As the first value.
+    Create,
+    /// As a further one.
+    Append,
+}
+
+/// How an entry joins a history that has this head on another ledger, or the rule that it breaks.
+pub(crate) async fn route(entry: &Entry, head: Option<Head>) -> Result<Route, LedgerError> {
+    let route = if head.is_some() {
+        Route::Append
+    } else {
+        Route::Create
+    };
+    let entry = entry.clone();
+    // It checks a signature.
+    let judged = tokio::task::spawn_blocking(move || next_head(&entry, head.as_ref()));
+    judged.await.map_err(|_| LedgerError::Unavailable(None))??;
+    Ok(route)
+}

@@ -14,6 +14,8 @@
 //!             domain id (4) ‖ "c"                           ->  newest note that has its cosignatures
 //!             domain id (4) ‖ "p" ‖ sequence (8)            ->  root on a chain (JSON)
 //!             domain id (4) ‖ "q"                           ->  last sequence (8)
+//!             domain id (4) ‖ "t" ‖ size (8)                ->  newest block (8) ‖ signed note (text)
+//!                                                               whose root is to be published
 //! openings:   domain id (4) ‖ place (8)  ->  salt (32) ‖ version (8) ‖ anchor id (text)
 //! outbox:     domain id (4) ‖ "q" ‖ place (8)              ->  version (8) ‖ anchor id (text)
 //!             domain id (4) ‖ "x" ‖ anchor id (text)       ->  conflict (JSON)
@@ -129,6 +131,7 @@ pub(crate) fn log(domain: DomainId, kind: LogRecord) -> Vec<u8> {
         LogRecord::Cosigned => vec![b'c'],
         LogRecord::Publication(sequence) => number(b'p', sequence),
         LogRecord::LastSequence => vec![b'q'],
+        LogRecord::Pending(size) => number(b't', size),
     };
     [&domain.to_bytes()[..], &rest].concat()
 }
@@ -143,6 +146,7 @@ pub(crate) enum LogRecord {
     Cosigned,
     Publication(u64),
     LastSequence,
+    Pending(u64),
 }
 
 pub(crate) fn opening(domain: DomainId, place: u64) -> Vec<u8> {

@@ -2,13 +2,16 @@
 //! that the embedded one accepts, and the versionless documents that lie beside them.
 
 pub mod adapter;
+mod chain_account;
 mod check;
 mod check_log;
 mod commit;
 mod contract;
 mod cosign;
+mod direct;
 mod embedded;
 mod error;
+mod history;
 mod judge;
 mod keeper;
 mod keys;
@@ -18,18 +21,25 @@ mod log;
 mod log_records;
 mod migrate;
 mod optimistic;
+mod pauses;
 mod placed;
+mod publisher;
 mod shared;
 mod signer;
+mod turns;
 
+pub use chain_account::{AccountDiffers, ChainAccount, Senders};
 pub use check::{AnchorFinding, AnchorReport, check};
 pub use contract::{Entry, Intent, Ledger};
 pub use cosign::{Collected, WitnessAnswer, Witnesses, WitnessesError, collect};
+pub use direct::{DirectError, DirectLedger, DirectOptions};
 pub use embedded::EmbeddedLedger;
 pub use engine::{Anomaly, EngineOptions, Mode, OpenError};
 pub use error::{BatchError, Cause, LedgerError};
+pub use history::BrokenHistory;
 pub use keeper::LogKeeper;
 pub use log::{Inclusion, Log, Logged, Publication};
 pub use optimistic::{Conflict, OptimisticLedger, Standing, Target};
 pub use placed::Placed;
+pub use publisher::{Batching, Publisher, PublisherError, origin_id};
 pub use signer::{LogSigner, SignerError};

@@ -331,7 +331,7 @@ impl Shared {
     }
 
     /// How many leaves the newest signed checkpoint covers.
-    fn signed_size(&self, domain: DomainId) -> Result<u64, LedgerError> {
+    pub(crate) fn signed_size(&self, domain: DomainId) -> Result<u64, LedgerError> {
         let Some(note) = self.note(domain, LogRecord::Note)? else {
             return Ok(0);
         };

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 use translog::{
-    Checkpoint, LogKey, Origin, Policy, SignatureLine, SignedNote, consistency_tiles, edge_tiles,
-    verify_consistency,
+    Checkpoint, Hash, LogKey, Origin, Policy, SignatureLine, SignedNote, consistency_tiles,
+    edge_tiles, verify_consistency,
 };
 
 use crate::commit::Record;
@@ -182,17 +182,78 @@ impl LogSigner {
             size: state.size,
             root: state.root,
         };
-        let mut lines = self.keys.iter().map(|key| key.sign(&checkpoint));
-        let Some(first) = lines.next() else {
+        let Some(note) = self.signed(&checkpoint) else {
             return Ok(None);
         };
-        let mut note = SignedNote::new(&checkpoint, first);
+        self.store(LogRecord::Note, &note).await?;
+        Ok(Some(note))
+    }
+
+    /// Signs the checkpoint of an earlier size once more, for a published root whose note was lost.
+    /// Nothing is stored. It must have this root in a log that continues its last checkpoint: then
+    /// it is what was signed before, or could have been.
+    ///
+    /// # Errors
+    /// [`SignerError::Inconsistent`] if not.
+    pub async fn sign_again(&self, size: u64, root: Hash) -> Result<SignedNote, SignerError> {
+        let _signing = self.signing.lock().await;
+        let last = self.log.checkpoint().await?;
+        let last = last.ok_or_else(|| self.inconsistent(0, "nothing was signed".to_owned()))?;
+        self.check_name_and_key(&last)?;
+        let last = self.checkpoint_in(&last)?;
+        let fault = |detail: String| self.inconsistent(last.size, detail);
+        if size == 0 || size > last.size {
+            return Err(fault(format!("{size} entries were never signed")));
+        }
+        let (signer, signed) = (self.clone(), last.clone());
+        let read = self
+            .log
+            .read(move |shared, domain| Ok(signer.continues(shared, domain, &signed, size, &root)));
+        let missing = || fault("the log is empty".to_owned());
+        read.await?.ok_or_else(missing)??;
+        let checkpoint = Checkpoint {
+            origin: self.origin.clone(),
+            size,
+            root,
+        };
+        let unsigned = || fault("there is no key to sign with".to_owned());
+        self.signed(&checkpoint).ok_or_else(unsigned)
+    }
+
+    /// Whether the log has this root at this size, and goes on from there to its last checkpoint.
+    fn continues(
+        &self,
+        shared: &Shared,
+        domain: engine::DomainId,
+        last: &Checkpoint,
+        size: u64,
+        root: &Hash,
+    ) -> Result<(), SignerError> {
+        self.next(shared, domain, Some(last))?;
+        let fault = |detail: String| self.inconsistent(last.size, detail);
+        let mut ids = edge_tiles(size);
+        ids.extend(edge_tiles(last.size));
+        ids.extend(consistency_tiles(size, last.size));
+        let tiles = shared.tile_set(domain, &ids);
+        let tiles = tiles.map_err(|error| fault(error.to_string()))?;
+        let proof = tiles.consistency_proof(size, last.size);
+        let proof = proof.map_err(|missing| fault(missing.to_string()))?;
+        verify_consistency(size, root, last.size, &last.root, &proof).map_err(|error| {
+            fault(format!(
+                "its first {size} entries have another root: {error}"
+            ))
+        })
+    }
+
+    /// A note with a signature of each key; `None` without any key.
+    fn signed(&self, checkpoint: &Checkpoint) -> Option<SignedNote> {
+        let mut lines = self.keys.iter().map(|key| key.sign(checkpoint));
+        let mut note = SignedNote::new(checkpoint, lines.next()?);
         for line in lines {
             // Two lines are far below the bound.
             let _ = note.add(line);
         }
-        self.store(LogRecord::Note, &note).await?;
-        Ok(Some(note))
+        Some(note)
     }
 
     /// What is to be signed next, checked against what was signed: the stored tiles give the last

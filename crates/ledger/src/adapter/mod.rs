@@ -7,10 +7,9 @@
 //!
 //! **Source:** `ledger.md` §1 (EthAdapter), §1.6 (rules for a client), §3 (hf-adapter).
 
-mod history;
+mod answer;
 mod pause;
 mod peer;
-mod turns;
 mod write;
 
 use std::collections::BTreeSet;
@@ -25,11 +24,11 @@ use zeroize::Zeroizing;
 
 use crate::contract::{Entry, Ledger};
 use crate::error::{BatchError, LedgerError};
+use crate::history::History;
 use crate::optimistic::Target;
 use crate::placed::Placed;
-use history::History;
+use crate::turns::Turns;
 use peer::{Peer, batch_body};
-use turns::Turns;
 
 pub use peer::AdapterError;
 

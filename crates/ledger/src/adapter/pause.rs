@@ -1,4 +1,4 @@
-//! When something is tried again: growing, jittered waits up to a deadline.
+//! When a request is made again.
 
 use std::time::Duration;
 
@@ -7,20 +7,24 @@ use tokio::time::Instant;
 use super::peer::AdapterError;
 use super::{AdapterOptions, Client};
 use crate::error::LedgerError;
+use crate::pauses;
 
 /// The waits between the attempts of one piece of work.
-pub(super) struct Pauses<'a> {
-    options: &'a AdapterOptions,
-    deadline: Instant,
-    waited: u32,
+pub(super) struct Pauses {
+    unit_of_time: Duration,
+    pauses: pauses::Pauses,
 }
 
-impl<'a> Pauses<'a> {
-    pub(super) const fn until(deadline: Instant, options: &'a AdapterOptions) -> Self {
+impl Pauses {
+    pub(super) const fn until(deadline: Instant, options: &AdapterOptions) -> Self {
         Self {
-            options,
-            deadline,
-            waited: 0,
+            unit_of_time: options.unit_of_time,
+            pauses: pauses::Pauses {
+                first: options.retry_wait,
+                longest: options.retry_wait_max,
+                deadline,
+                waited: 0,
+            },
         }
     }
 
@@ -29,22 +33,11 @@ impl<'a> Pauses<'a> {
         if !failure.may_pass() {
             return false;
         }
-        let spread = self
-            .options
-            .retry_wait
-            .saturating_mul(1 << self.waited.min(16));
-        let jitter = fraction_of(spread.min(self.options.retry_wait_max));
-        let wait = match failure {
-            AdapterError::Status { status: 429, .. } => self.options.unit_of_time + jitter,
-            _ => jitter,
+        let least = match failure {
+            AdapterError::Status { status: 429, .. } => self.unit_of_time,
+            _ => Duration::ZERO,
         };
-        let next = Instant::now() + wait;
-        if next >= self.deadline {
-            return false;
-        }
-        self.waited = self.waited.saturating_add(1);
-        tokio::time::sleep_until(next).await;
-        true
+        self.pauses.pause(least).await
     }
 }
 
@@ -71,14 +64,5 @@ impl Client {
                 return Err(failure.into());
             }
         }
-    }
-}
-
-/// A random part of a duration, so that clients that failed together do not come back together;
-/// all of it if the system has no randomness.
-fn fraction_of(whole: Duration) -> Duration {
-    match getrandom::u32() {
-        Ok(random) => whole.mul_f64(f64::from(random) / f64::from(u32::MAX)),
-        Err(_) => whole,
     }
 }

@@ -9,10 +9,12 @@ use reqwest::{Client as Http, Method, Request, Url, redirect};
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
-use super::history::{History, parse_last};
+use super::answer::{parse_history, parse_last};
 use super::write::Open;
 use super::{AdapterKind, AdapterOptions};
 use crate::contract::Entry;
+use crate::history::History;
+use crate::judge::Route;
 
 /// Longest history: some 70,000 versions. The contract's anchors end at a few hundred.
 const HISTORY_BYTES_MAX: usize = 16 << 20;
@@ -82,13 +84,6 @@ impl AdapterError {
             Self::Setup { .. } | Self::Nonsense { .. } | Self::TooLong { .. } => false,
         }
     }
-}
-
-/// What is asked of an adapter for one entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Route {
-    Create,
-    Append,
 }
 
 /// The adapter as it is seen from here.
@@ -177,7 +172,7 @@ impl Peer {
         let request = self.request(Method::GET, &["getAllVersions", id.as_str()]);
         let body = self.ask(request, time, HISTORY_BYTES_MAX).await?;
         // Thousands of values take a while.
-        let parsed = tokio::task::spawn_blocking(move || History::parse(&body));
+        let parsed = tokio::task::spawn_blocking(move || parse_history(&body));
         parsed.await.map_err(|_| AdapterError::Busy)?
     }
 

@@ -2,13 +2,13 @@
 
 use tokio::time::{Instant, timeout_at};
 
-use super::history::History;
 use super::pause::Pauses;
-use super::peer::{AdapterError, Route};
+use super::peer::AdapterError;
 use super::{Client, unsupported};
 use crate::contract::{Entry, Intent};
 use crate::error::{BatchError, LedgerError};
-use crate::judge::next_head;
+use crate::history::History;
+use crate::judge::{self, Route};
 
 /// An entry that is not known to stand on the ledger.
 pub(super) struct Open {
@@ -129,14 +129,9 @@ impl Client {
 
 /// The versions that there are and how an entry joins them, or the rule that it breaks.
 async fn judge(entry: &Entry, history: &History) -> Result<(usize, Route), LedgerError> {
-    let (entry, head) = (entry.clone(), history.head()?);
-    let route = if head.is_some() {
-        Route::Append
-    } else {
-        Route::Create
-    };
-    // It checks a signature.
-    let judged = tokio::task::spawn_blocking(move || next_head(&entry, head.as_ref()));
-    judged.await.map_err(|_| LedgerError::Unavailable(None))??;
+    let head = history.head().map_err(|_| AdapterError::Nonsense {
+        expected: "a history that can go on",
+    })?;
+    let route = judge::route(entry, head).await?;
     Ok((history.len(), route))
 }

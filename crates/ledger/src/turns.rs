@@ -10,10 +10,10 @@ type Locks = HashMap<Box<str>, Arc<Lock<()>>>;
 
 /// The anchors that are being written to.
 #[derive(Clone, Default)]
-pub(super) struct Turns(Arc<Mutex<Locks>>);
+pub(crate) struct Turns(Arc<Mutex<Locks>>);
 
 /// The right to write to an anchor, until it is dropped.
-pub(super) struct Turn {
+pub(crate) struct Turn {
     turns: Turns,
     anchor: Box<str>,
     guard: Option<OwnedMutexGuard<()>>,
@@ -21,7 +21,7 @@ pub(super) struct Turn {
 
 impl Turns {
     /// Waits for the turn to write to an anchor. Whoever takes several does so in their order.
-    pub(super) async fn take(&self, anchor: &str) -> Turn {
+    pub(crate) async fn take(&self, anchor: &str) -> Turn {
         let lock = self.with(|locks| Arc::clone(locks.entry(anchor.into()).or_default()));
         // Made before the wait, so that the entry goes as well when the wait is given up.
         let mut turn = Turn {

@@ -1,0 +1,64 @@
+//! Why the ledger on a chain did not do what it was asked for.
+
+use evm::{AnchoringError, ConnectError, SendError, Status};
+
+use crate::error::LedgerError;
+use crate::history::BrokenHistory;
+
+/// Why the ledger on a chain did not do what it was asked for.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DirectError {
+    /// The node of the chain cannot be asked, or serves another chain.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// There is no anchoring contract at the address, or it did not do what it was asked for.
+    #[error(transparent)]
+    Contract(#[from] AnchoringError),
+    /// The contract holds what is no history by the rules.
+    #[error("the contract holds a history that breaks the rules")]
+    BrokenHistory(#[from] BrokenHistory),
+    /// The contract said that it stores nothing, for a reason that its history does not show.
+    #[error("the contract refused the entry with status {0:?}")]
+    Refused(Status),
+    /// Too many writes are under way, or one to the same anchor takes too long.
+    #[error("other writes to the chain are not done")]
+    Busy,
+    /// It takes longer than there is time. What was sent may still take place.
+    #[error("the chain takes too long")]
+    TooSlow,
+    /// The entry stands on the chain, and not deep enough for long.
+    #[error("the entry is on the chain and not deep enough")]
+    NotDeep,
+}
+
+impl DirectError {
+    /// Whether the same may fare better later; if not, the configuration is wrong, or the contract
+    /// holds what it should not.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Connect(ConnectError::Rpc(error))
+            | Self::Contract(AnchoringError::Rpc(error)) => error.may_pass(),
+            Self::Contract(AnchoringError::Send(error)) => matches!(
+                error,
+                SendError::NotSent { .. }
+                    | SendError::MaybeSent { .. }
+                    | SendError::Displaced { .. }
+                    | SendError::FeesTooHigh { .. }
+                    | SendError::OutOfFunds { .. }
+            ),
+            Self::Contract(AnchoringError::Failed { .. })
+            | Self::Busy
+            | Self::TooSlow
+            | Self::NotDeep => true,
+            _ => false,
+        }
+    }
+}
+
+impl From<DirectError> for LedgerError {
+    fn from(error: DirectError) -> Self {
+        Self::Unavailable(Some(error.into()))
+    }
+}
