@@ -7,12 +7,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::Context;
 use keyssi::Domain;
-use ledger::adapter::{AdapterKind, AdapterLedger, AdapterOptions};
 use ledger::{
-    EmbeddedLedger, Ledger, Log, LogKeeper, LogSigner, OptimisticLedger, Target, Witnesses,
+    EmbeddedLedger, Ledger, Log, LogKeeper, LogSigner, OptimisticLedger, Publisher, Senders,
+    Witnesses,
 };
 use node::{AnchoringKind, DomainConfig, Openings};
 use translog::{LogKey, Origin, Policy};
+
+use crate::elsewhere;
 
 /// What serves one domain's anchors.
 pub(crate) struct Backend {
@@ -20,6 +22,8 @@ pub(crate) struct Backend {
     pub(crate) ledger: Arc<dyn Ledger>,
     /// The outbox, where the store answers for a slower ledger.
     pub(crate) outbox: Option<OptimisticLedger>,
+    /// What brings the log's roots to a chain.
+    pub(crate) publisher: Option<Publisher>,
     /// `None` where entries go straight to another ledger.
     pub(crate) log: Option<LogKeeper>,
 }
@@ -52,6 +56,8 @@ struct Inner {
     embedded: EmbeddedLedger,
     data: PathBuf,
     origin_prefix: String,
+    /// The accounts that write to chains.
+    senders: Senders,
     made: RwLock<HashMap<Domain, Arc<Backend>>>,
     /// Held while one is made.
     making: tokio::sync::Mutex<()>,
@@ -63,6 +69,7 @@ impl Backends {
             embedded,
             data: data.to_owned(),
             origin_prefix: origin_prefix.to_owned(),
+            senders: Senders::default(),
             made: RwLock::default(),
             making: tokio::sync::Mutex::default(),
         }))
@@ -131,19 +138,22 @@ impl Backends {
             None
         };
         let embedded = &self.0.embedded;
-        let (ledger, outbox): (Arc<dyn Ledger>, _) = match elsewhere(config)? {
-            None => (Arc::new(embedded.clone()), None),
-            Some(target) if config.optimistic => {
-                let optimistic = OptimisticLedger::new(embedded, &config.name, target);
-                tokio::spawn(optimistic.clone().carry_on());
-                (Arc::new(optimistic.clone()), Some(optimistic))
-            }
-            Some(direct) => (direct, None),
-        };
+        let (ledger, outbox): (Arc<dyn Ledger>, _) =
+            match elsewhere::target(&self.0.senders, config).await? {
+                None => (Arc::new(embedded.clone()), None),
+                Some(target) if config.optimistic => {
+                    let optimistic = OptimisticLedger::new(embedded, &config.name, target);
+                    tokio::spawn(optimistic.clone().carry_on());
+                    (Arc::new(optimistic.clone()), Some(optimistic))
+                }
+                Some(direct) => (direct, None),
+            };
+        let publisher = elsewhere::publisher(&self.0.senders, config, log.as_ref()).await?;
         Ok(Backend {
             config: Arc::clone(config),
             ledger,
             outbox,
+            publisher,
             log,
         })
     }
@@ -204,24 +214,6 @@ impl Backends {
             keys.push(read(old, &node::load_key_file(old)?)?);
         }
         Ok(keys)
-    }
-}
-
-/// The ledger of a domain whose anchors are not, or not only, in this node's store.
-fn elsewhere(config: &DomainConfig) -> anyhow::Result<Option<Arc<dyn Target>>> {
-    match (config.anchoring, &config.adapter) {
-        (AnchoringKind::Embedded | AnchoringKind::EvmRoots, _) => Ok(None),
-        (AnchoringKind::Adapter, Some(adapter)) => {
-            let kind = match adapter.kind {
-                node::AdapterKind::Eth => AdapterKind::Eth,
-                node::AdapterKind::Hf => AdapterKind::Hf,
-            };
-            let options = AdapterOptions::default();
-            let client = AdapterLedger::new(&adapter.url, kind, options)
-                .with_context(|| format!("adapter.url {}", adapter.url))?;
-            Ok(Some(Arc::new(client)))
-        }
-        _ => anyhow::bail!("this ledger is not served yet"),
     }
 }
 

@@ -7,6 +7,7 @@ mod anchors;
 mod backends;
 mod batch;
 mod documents;
+mod elsewhere;
 mod eth_adapter;
 mod log;
 mod proof;

@@ -5,7 +5,7 @@
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use keyssi::AnchorId;
-use ledger::{Logged, Publication};
+use ledger::{Logged, Publication, Standing};
 use node::{AnchoringKind, ApiError};
 use serde_json::{Value, json};
 use translog::{Entry, Extra, ProofFile, SignedNote};
@@ -182,13 +182,26 @@ async fn logged_status(
         "state": state,
         "log": {"origin": origin, "index": found.place, "checkpointSize": size},
         "chain": chain,
-        "outbox": standing.as_ref().map(|standing| json!({
+        "outbox": outbox(backend, standing.as_ref(), state),
+        "conflict": standing.and_then(|standing| standing.conflict),
+    }))
+}
+
+/// What waits to be brought to the other ledger, and what keeps it.
+fn outbox(backend: &Backend, standing: Option<&Standing>, state: &str) -> Value {
+    match (standing, &backend.publisher) {
+        (Some(standing), _) => json!({
             "waiting": standing.waiting,
             "attempts": standing.attempts,
             "lastError": standing.last_error,
-        })),
-        "conflict": standing.and_then(|standing| standing.conflict),
-    }))
+        }),
+        (None, Some(publisher)) => json!({
+            "waiting": u64::from(state != "onChain"),
+            "attempts": 0,
+            "lastError": publisher.trouble(),
+        }),
+        (None, None) => Value::Null,
+    }
 }
 
 /// Of an anchor that is on another ledger alone: there it stands, or it is not known.

@@ -109,6 +109,10 @@ pub struct EvmConfig {
     /// Blocks, the transaction's own included, after which it counts.
     #[serde(default = "one")]
     pub confirmations: u64,
+    /// Time between two looks at the chain, in milliseconds: about a third of its block time. A
+    /// transaction that is not mined is sent again after 20 looks, and replaced after 60.
+    #[serde(default = "poll_ms")]
+    pub poll_ms: u64,
     /// How transactions pay.
     #[serde(default)]
     pub fees: Fees,
@@ -166,6 +170,10 @@ pub struct EthAdapterConfig {
 
 const fn one() -> u64 {
     1
+}
+
+const fn poll_ms() -> u64 {
+    1000
 }
 
 const fn batch_entries_max() -> u64 {
@@ -246,6 +254,10 @@ impl DomainConfig {
             require(
                 (1..=1_000).contains(&evm.confirmations),
                 "evm.confirmations must be between 1 and 1000",
+            )?;
+            require(
+                (10..=60_000).contains(&evm.poll_ms),
+                "evm.poll_ms must be between 10 and 60000",
             )?;
             require(
                 evm.batch_entries_max >= 1 && (100..=86_400_000).contains(&evm.batch_ms_max),
