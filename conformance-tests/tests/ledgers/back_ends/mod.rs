@@ -1,0 +1,3 @@
+//! The back ends, each with the whole suite.
+
+mod embedded;
