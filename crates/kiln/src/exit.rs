@@ -70,6 +70,10 @@ exits! {
     Protocol = 15, "the node broke the protocol: an endless or cut body, nonsense";
     /// A node that does not want to.
     Refused = 16, "the node refused: a quota, a limit, or it is busy";
+    /// A file of a log that is not what the signed checkpoint vouches for.
+    LogDamaged = 17, "a log is damaged: an entry, tile, bundle or opening is wrong or missing";
+    /// Signed checkpoints that do not go together.
+    LogForked = 18, "a log shows different histories";
     /// Ctrl-C.
     Interrupted = 130, "interrupted";
     /// The reader of stdout has gone; nothing is said.

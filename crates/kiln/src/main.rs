@@ -17,11 +17,13 @@ mod hex;
 mod key_output;
 mod keyring;
 mod local_file;
+mod log;
 mod meaning;
 mod output;
 mod progress;
 mod pull;
 mod push;
+mod registry;
 mod secret_input;
 mod share;
 mod ssi;
@@ -29,6 +31,7 @@ mod store;
 mod usage;
 mod utc;
 mod watch;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -78,6 +81,15 @@ enum Command {
     /// Show anchors, prove that they are in the log, check proofs
     #[command(subcommand)]
     Anchor(anchor::AnchorCommand),
+    /// Read the whole transparency log of a domain, and check it
+    #[command(subcommand)]
+    Log(log::LogCommand),
+    /// Cosign the checkpoints of other operators' logs
+    #[command(subcommand)]
+    Witness(witness::WitnessCommand),
+    /// Make and use the contract that roots of logs are published to
+    #[command(subcommand)]
+    Registry(registry::RegistryCommand),
     /// Make, show and derive identifiers, sign and verify
     #[command(subcommand)]
     Ssi(ssi::SsiCommand),
@@ -134,7 +146,7 @@ fn run(cli: &Cli, matches: &ArgMatches) -> ExitCode {
     let common = &cli.common;
     let outcome = match &cli.command {
         Command::Serve(args) => {
-            if let Err(failure) = refuse_client_options(matches) {
+            if let Err(failure) = refuse_client_options(matches, "kiln serve") {
                 return failure.report().into();
             }
             let services = [bricks_server::open, anchor_service::open];
@@ -149,6 +161,10 @@ fn run(cli: &Cli, matches: &ArgMatches) -> ExitCode {
         Command::Watch(args) => watch::run(args, common),
         Command::Demo(args) => demo::run(args, common),
         Command::Anchor(command) => anchor::run(command, common),
+        Command::Log(command) => log::run(command, common),
+        Command::Witness(command) => refuse_client_options(matches, "kiln witness serve")
+            .and_then(|()| witness::run(command)),
+        Command::Registry(command) => registry::run(command, common),
         Command::Ssi(command) => ssi::run(command, common),
         Command::Explain(args) => explain::run(args, common),
         Command::Keyring(command) => keyring::commands::run(command, common),
@@ -160,16 +176,15 @@ fn run(cli: &Cli, matches: &ArgMatches) -> ExitCode {
 }
 
 /// The shared options are accepted everywhere; where one would do nothing, it is refused.
-fn refuse_client_options(matches: &ArgMatches) -> Result<(), Failure> {
+fn refuse_client_options(matches: &ArgMatches, command: &str) -> Result<(), Failure> {
     for option in CLIENT_OPTIONS {
         if matches.value_source(option) == Some(ValueSource::CommandLine) {
             let message = format!(
-                "--{} has no meaning for kiln serve",
+                "--{} has no meaning for {command}",
                 option.replace('_', "-")
             );
-            return Err(
-                Failure::new(Exit::Usage, message).next("leave it out; see kiln serve --help")
-            );
+            return Err(Failure::new(Exit::Usage, message)
+                .next(format!("leave it out; see {command} --help")));
         }
     }
     Ok(())

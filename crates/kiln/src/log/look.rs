@@ -1,0 +1,258 @@
+//! One look at a log: its newest checkpoint, held against what was seen before, and the entries up
+//! to it.
+
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use translog::{Checkpoint, Origin};
+
+use super::files::Files;
+use super::finding::{Finding, Kind, Stop};
+use super::memory::Memory;
+use super::replay::{Openings, Replay};
+use super::rules::Counts;
+use super::trust::{Believed, Trust};
+use crate::exit::{Exit, Failure};
+
+/// A reader of one log.
+pub(super) struct Reader {
+    files: Files,
+    trust: Trust,
+    state: PathBuf,
+    /// Checkpoints from elsewhere, which have to fit.
+    pub(super) further: Vec<Believed>,
+    replay: Replay,
+    /// The last checkpoint that this process found in order.
+    last: Option<Believed>,
+}
+
+/// What a look gave.
+pub(super) enum Look {
+    Done(Box<Looked>),
+    Failed(Failure),
+}
+
+/// What was seen.
+#[derive(Default)]
+pub(super) struct Looked {
+    /// The checkpoint, once it was verified.
+    checkpoint: Option<Checkpoint>,
+    newest_cosignature_s: Option<u64>,
+    /// How many entries were found in order.
+    entries: u64,
+    anchors: usize,
+    openings: Openings,
+    counts: Counts,
+    /// The size of the remembered checkpoint.
+    remembered: Option<u64>,
+    /// The first thing that is wrong.
+    pub(super) finding: Option<Finding>,
+    /// Where the contradicting checkpoints are kept.
+    evidence: Option<PathBuf>,
+    /// Whether this process had not seen the checkpoint before.
+    pub(super) is_news: bool,
+}
+
+impl Reader {
+    /// A reader that has seen nothing yet but what is remembered in the state folder.
+    pub(super) fn new(files: Files, trust: Trust, state: PathBuf) -> Self {
+        Self {
+            files,
+            trust,
+            state,
+            further: Vec::new(),
+            replay: Replay::default(),
+            last: None,
+        }
+    }
+
+    /// Looks at the log once.
+    pub(super) async fn look(&mut self) -> Look {
+        let newest = match self.trust.newest(&self.files.log).await {
+            Ok(Some(newest)) => newest,
+            Ok(None) => return Look::Failed(no_checkpoint()),
+            Err(stop) => return stop.into(),
+        };
+        if let Some(last) = &self.last
+            && last.checkpoint == newest.checkpoint
+        {
+            return Look::Done(Box::default());
+        }
+        let memory = Memory::of(&self.state, &newest.checkpoint.origin);
+        let remembered = match memory.read(&self.trust) {
+            Ok(remembered) => remembered,
+            Err(failure) => return Look::Failed(failure),
+        };
+        let mut looked = Looked {
+            checkpoint: Some(newest.checkpoint.clone()),
+            newest_cosignature_s: newest.newest_cosignature_s,
+            remembered: remembered.as_ref().map(|it| it.checkpoint.size),
+            is_news: true,
+            ..Looked::default()
+        };
+        let mut all: Vec<Believed> = self.further.clone();
+        all.extend(remembered);
+        all.push(newest.clone());
+        let outcome = self.compare(&all, &newest).await;
+        looked.entries = self.replay.size();
+        looked.anchors = self.replay.rules.anchors();
+        looked.counts = self.replay.rules.counts;
+        looked.openings = self.replay.openings;
+        let kept = match outcome {
+            Ok(()) => memory.write(&newest),
+            Err(Stop::Failed(failure)) => {
+                // It may have stopped between two steps that belong together.
+                self.replay = Replay::default();
+                Err(*failure)
+            }
+            Err(Stop::Found(finding)) => {
+                looked.finding = Some(*finding);
+                looked.keep_evidence(&memory, &all)
+            }
+        };
+        if let Err(failure) = kept {
+            return Look::Failed(failure);
+        }
+        self.last = Some(newest);
+        Look::Done(Box::new(looked))
+    }
+
+    /// Replays up to the largest of the checkpoints, and holds the others against it.
+    async fn compare(&mut self, all: &[Believed], newest: &Believed) -> Result<(), Stop> {
+        let origin = &newest.checkpoint.origin;
+        if let Some(other) = all.iter().find(|it| it.checkpoint.origin != *origin) {
+            return Err(of_another_log(&other.checkpoint.origin, origin).into());
+        }
+        let size = newest.checkpoint.size;
+        let larger = |it: &&Believed| it.checkpoint.size > size;
+        // What the log shows must reach as far as what it has shown.
+        if let Some(seen) = all.iter().find(larger) {
+            let seen = seen.checkpoint.size;
+            let text = format!("it is older than one of size {seen} that the log signed before");
+            let finding = Finding::new(Kind::Rollback, text).at(size);
+            return Err(finding.file("checkpoint").into());
+        }
+        // Not the newest itself: its root is compared in the end.
+        let former: Vec<Checkpoint> = all
+            .iter()
+            .map(|it| it.checkpoint.clone())
+            .filter(|it| *it != newest.checkpoint)
+            .collect();
+        self.replay
+            .advance(&self.files, &newest.checkpoint, &former)
+            .await
+    }
+}
+
+impl Looked {
+    /// Nothing but a finding.
+    pub(super) fn found(finding: Finding) -> Self {
+        Self {
+            finding: Some(finding),
+            is_news: true,
+            ..Self::default()
+        }
+    }
+
+    /// For programs.
+    pub(super) fn json(&self) -> Value {
+        let checkpoint = self.checkpoint.as_ref();
+        json!({
+            "origin": checkpoint.map(|it| it.origin.as_str()),
+            "size": checkpoint.map(|it| it.size),
+            "root": checkpoint.map(|it| STANDARD.encode(it.root)),
+            "newestCosignature": self.newest_cosignature_s,
+            "remembered": self.remembered,
+            "entries": self.entries,
+            "openings": match self.openings {
+                Openings::Unknown => None,
+                Openings::Public => Some("public"),
+                Openings::Withheld => Some("withheld"),
+            },
+            "opened": self.counts.opened,
+            "erased": self.counts.erased,
+            "unjudged": self.counts.unjudged,
+            "anchors": self.anchors,
+            "finding": self.finding.as_ref().map(Finding::json),
+            "evidence": self.evidence,
+        })
+    }
+
+    /// For people, in several lines.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(checkpoint) = &self.checkpoint {
+            lines.push(format!("log         {}", checkpoint.origin));
+            let root = STANDARD.encode(checkpoint.root);
+            lines.push(format!("checkpoint  size {}, root {root}", checkpoint.size));
+            lines.push(format!("entries     {} in order", self.entries));
+            lines.push(format!("openings    {}", self.openings_in_words()));
+            lines.push(match self.remembered {
+                Some(size) => format!("before      compared with the checkpoint of size {size}"),
+                None => "before      nothing was remembered of this log".to_owned(),
+            });
+        }
+        match &self.finding {
+            None => lines.push("all is well".to_owned()),
+            Some(finding) => lines.push(format!("wrong: {}", finding.words())),
+        }
+        if let Some(evidence) = &self.evidence {
+            lines.push(format!("evidence    {}", evidence.display()));
+        }
+        lines
+    }
+
+    /// For people, in one line.
+    pub(super) fn line(&self) -> String {
+        let place = self.checkpoint.as_ref().map(|it| {
+            let root = STANDARD.encode(it.root);
+            format!("{}  size {}  root {root}  ", it.origin, it.size)
+        });
+        let place = place.unwrap_or_default();
+        let Some(finding) = &self.finding else {
+            return format!("{place}in order, {}", self.openings_in_words());
+        };
+        let evidence = self.evidence.as_ref();
+        let evidence = evidence.map(|it| format!("; evidence: {}", it.display()));
+        let evidence = evidence.unwrap_or_default();
+        format!("{place}wrong: {}{evidence}", finding.words())
+    }
+
+    fn openings_in_words(&self) -> String {
+        let Counts {
+            opened,
+            erased,
+            unjudged,
+        } = self.counts;
+        match self.openings {
+            Openings::Unknown => "none are needed yet".to_owned(),
+            Openings::Withheld => "withheld: the rules of the anchors were not checked".to_owned(),
+            Openings::Public => format!(
+                "{opened} opened and {erased} erased, {} anchors; {unjudged} entries cannot be \
+                 judged after an erasure",
+                self.anchors
+            ),
+        }
+    }
+
+    fn keep_evidence(&mut self, memory: &Memory, notes: &[Believed]) -> Result<(), Failure> {
+        let between = |it: &&Finding| it.kind.is_between_checkpoints();
+        if let Some(finding) = self.finding.as_ref().filter(between) {
+            self.evidence = Some(memory.keep_evidence(&finding.words(), notes)?);
+        }
+        Ok(())
+    }
+}
+
+fn no_checkpoint() -> Failure {
+    let message = "there is no checkpoint: the log is empty, or this is no log";
+    Failure::new(Exit::NotFound, message)
+        .next("check the address, as in https://node.example/log/default")
+}
+
+fn of_another_log(found: &Origin, expected: &Origin) -> Failure {
+    let message = format!("a given checkpoint is of the log {found}, and this is {expected}");
+    Failure::new(Exit::Usage, message).next("give checkpoints of this log")
+}
