@@ -6,6 +6,7 @@
 //!
 //! **Source:** `translog.md` §8; C2SP tlog-witness.
 
+use std::fmt;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
@@ -28,7 +29,6 @@ pub struct Witnesses {
     all: Vec<Witness>,
 }
 
-#[derive(Debug)]
 struct Witness {
     /// With a slash at the end.
     prefix: Url,
@@ -167,6 +167,13 @@ pub async fn collect(
         }
     }
     collected
+}
+
+/// Without what may be a password in the address.
+impl fmt::Debug for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Witness({}, size {})", self.name(), self.size)
+    }
 }
 
 impl Witness {
