@@ -17,6 +17,7 @@ listen = "127.0.0.2:4711"
 hosts = ["a.example", "b.example"]
 plaintext_beyond_loopback = true
 read_only = true
+log_origin_prefix = "logs.example"
 log_format = "json"
 
 [limits]
@@ -47,9 +48,39 @@ replicas = ["http://replica.example"]
 notifications = ["http://notifications.example"]
 brick_storages = ["http://bricks.example"]
 anchoring_services = ["http://anchors.example"]
+anchoring = "evm"
+optimistic = true
+
+[domain.log]
+origin = "logs.example/one"
+openings = "public"
+key = "one.log-key"
+old_key = "one.old-key"
+policy = "one.policy"
+witnesses = ["http://witness.example"]
+
+[domain.evm]
+rpc = "http://chain.example"
+chain_id = 14
+contract = "0x0000000000000000000000000000000000000015"
+account_key = "account.key"
+confirmations = 16
+poll_ms = 17
+fees = "legacy"
+batch_entries_max = 18
+batch_ms_max = 190
+
+[domain.eth_adapter]
+listen = "127.0.0.3:20"
+token_file = "token"
 
 [[domain]]
 name = "two"
+anchoring = "adapter"
+
+[domain.adapter]
+url = "http://adapter.example"
+kind = "hf"
 "#;
 
 /// What `--check-config` prints with these arguments and this file.
