@@ -21,6 +21,9 @@ pub enum DirectError {
     /// The contract said that it stores nothing, for a reason that its history does not show.
     #[error("the contract refused the entry with status {0:?}")]
     Refused(Status),
+    /// The contract said that it stored the entry, and its history does not hold it.
+    #[error("the contract stored the entry and does not show it")]
+    NotSeen,
     /// Too many writes are under way, or one to the same anchor takes too long.
     #[error("other writes to the chain are not done")]
     Busy,
@@ -49,11 +52,26 @@ impl DirectError {
                     | SendError::OutOfFunds { .. }
             ),
             Self::Contract(AnchoringError::Failed { .. })
+            | Self::NotSeen
             | Self::Busy
             | Self::TooSlow
             | Self::NotDeep => true,
             _ => false,
         }
+    }
+
+    /// Whether the chain could not be asked, as opposed to what one anchor or write has met.
+    pub(super) fn is_of_chain(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect(_)
+                | Self::TooSlow
+                | Self::Contract(
+                    AnchoringError::Rpc(_)
+                        | AnchoringError::NoContract { .. }
+                        | AnchoringError::OtherContract { .. }
+                )
+        )
     }
 }
 

@@ -211,6 +211,7 @@ impl Direct {
 
     /// Remembers whether the chain answers.
     fn note(&self, failure: Option<&DirectError>) {
+        let failure = failure.filter(|error| error.is_of_chain());
         *lock(&self.failed) = failure.map(|_| Instant::now());
     }
 

@@ -267,7 +267,7 @@ impl Answer {
             }
             Self::Failed(error) => error.into(),
             Self::Refused(status) => DirectError::Refused(status).into(),
-            Self::Stored(_) => DirectError::Refused(Status::Stored).into(),
+            Self::Stored(_) => DirectError::NotSeen.into(),
         }
     }
 }
