@@ -10,6 +10,7 @@ PREFIX ?= $(HOME)/.local
 KILL_ROUNDS ?= 500
 ONE_WINNER_ROUNDS ?= 2000
 FLIPS ?= 1000
+TAMPERINGS ?= 1000
 # Size of the file whose upload and download is measured.
 MEMORY_BYTES ?= 1073741824
 
@@ -32,6 +33,7 @@ verify: ## Run the long forms of the fault tests; each prints its figure
 	KILN_KILL_ROUNDS=$(KILL_ROUNDS) $(IN_ENV) cargo test --locked -p conformance-tests --test kill -- --nocapture
 	KILN_ONE_WINNER_ROUNDS=$(ONE_WINNER_ROUNDS) $(IN_ENV) cargo test --locked -p conformance-tests --test one_winner -- --nocapture
 	KILN_FLIPS=$(FLIPS) $(IN_ENV) cargo test --locked -p conformance-tests --test disk -- --nocapture
+	KILN_TAMPERINGS=$(TAMPERINGS) $(IN_ENV) cargo test --locked -p conformance-tests --test log_check -- --nocapture
 	KILN_MEMORY_BYTES=$(MEMORY_BYTES) $(IN_ENV) cargo test --locked -p conformance-tests --test client_memory -- --nocapture
 
 check: ## Check format, lints and documentation
