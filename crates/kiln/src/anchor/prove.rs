@@ -72,6 +72,7 @@ async fn wait_for(
 ) -> Result<Box<Proof>, Failure> {
     let began = Instant::now();
     let proofs = context.client.proofs();
+    let mut told = false;
     loop {
         let pause = match proofs.proof(id, version, value).await? {
             ProofAnswer::Proof(proof) => return Ok(proof),
@@ -90,7 +91,8 @@ async fn wait_for(
         };
         // Never without a pause: a node that says 0 is not asked in a circle.
         let pause = pause.clamp(PAUSE / 4, PAUSE_MAX);
-        if began.elapsed() + pause > patience {
+        let left = patience.saturating_sub(began.elapsed());
+        if left.is_zero() {
             let message = format!(
                 "version {version} is stored, but in no signed checkpoint after {} s",
                 patience.as_secs()
@@ -98,10 +100,11 @@ async fn wait_for(
             return Err(Failure::new(Exit::Negative, message)
                 .next("wait longer with --wait, or see `kiln anchor status`"));
         }
-        context
-            .progress
-            .remark(&format!("version {version} waits for a checkpoint"));
-        tokio::time::sleep(pause).await;
+        if !std::mem::replace(&mut told, true) {
+            let text = format!("version {version} waits for a checkpoint");
+            context.progress.remark(&text);
+        }
+        tokio::time::sleep(pause.min(left)).await;
     }
 }
 

@@ -152,7 +152,10 @@ fn values(text: &str) -> Option<Vec<String>> {
     let values: Option<Vec<String>> = if begin.starts_with(['{', '[']) {
         let json: Value = serde_json::from_str(text).ok()?;
         let list = json.get("versions").unwrap_or(&json).as_array()?;
-        let text = |it: &Value| it.as_str().or(it.get("value")?.as_str()).map(str::to_owned);
+        let text = |it: &Value| {
+            let text = it.as_str().or_else(|| it.get("value")?.as_str());
+            text.map(str::to_owned)
+        };
         list.iter().map(text).collect()
     } else {
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
