@@ -205,10 +205,10 @@ impl LogSigner {
         if size == 0 || size > last.size {
             return Err(fault(format!("{size} entries were never signed")));
         }
-        let (signer, signed) = (self.clone(), last.clone());
+        let (signer, newest) = (self.clone(), last.clone());
         let read = self
             .log
-            .read(move |shared, domain| Ok(signer.continues(shared, domain, &signed, size, &root)));
+            .read(move |shared, domain| Ok(signer.continues(shared, domain, &newest, size, &root)));
         let missing = || fault("the log is empty".to_owned());
         read.await?.ok_or_else(missing)??;
         let checkpoint = Checkpoint {

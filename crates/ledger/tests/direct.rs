@@ -19,7 +19,7 @@ use ledger::{
     BatchError, DirectError, DirectLedger, DirectOptions, Entry, Intent, Ledger, LedgerError,
 };
 use serde_json::json;
-use testkit::anvil::{ACCOUNTS, Anvil, Mining};
+use testkit::anvil::{ACCOUNTS, Anvil, Mining, Options};
 use testkit::owner::{FIRST_MS, constant_id, constant_value};
 
 fn options() -> DirectOptions {
@@ -210,6 +210,38 @@ async fn a_batch_is_one_transaction_or_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_contract_cannot_take_is_refused_with_what_to_do() {
+    let anvil = Anvil::start_with(Options {
+        block_gas: Some(8_000_000),
+        ..Options::default()
+    });
+    let anvil = anvil.unwrap();
+    let ledger = node(&anvil, 1, deploy_anchoring(&anvil), 1);
+    let reason = |refused: LedgerError| match refused {
+        LedgerError::Unsupported { reason } => reason,
+        other => panic!("{other:?}"),
+    };
+    let anchors: Vec<_> = (1..=10).map(Signed::new).collect();
+    let entries = |count: usize| -> Vec<Entry> {
+        let entry = |it: &Signed| it.entry(0, Intent::Create);
+        anchors[..count].iter().map(entry).collect()
+    };
+    let too_much = ledger.write_all(entries(10)).await.unwrap_err();
+    let too_much = reason(too_much.source);
+    assert!(too_much.contains("in parts"), "{too_much}");
+    assert_eq!(ledger.total(&domain("default")).await.unwrap(), 0);
+    ledger.write_all(entries(2)).await.unwrap();
+    assert_eq!(ledger.total(&domain("default")).await.unwrap(), 2);
+    // A part of 256 characters reverts there; the signature does not cover hints.
+    let mut hinted = Signed::new(20).entry(0, Intent::Create);
+    let plain = format!("{}:\"{}\"", hinted.value.plain(), "h".repeat(300));
+    hinted.value = AnchorValue::parse(&plain).unwrap();
+    let refused = reason(ledger.write(hinted).await.unwrap_err());
+    assert!(refused.contains("another ledger"), "{refused}");
+    assert_eq!(transactions(&anvil, 1, "pending"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_nodes_that_write_to_one_head_one_wins() {
     let (anvil, contract, here) = start();
     let there = node(&anvil, 2, contract, 1);
@@ -230,14 +262,10 @@ async fn of_two_nodes_that_write_to_one_head_one_wins() {
     let entries = forks.iter().map(|it| it.entry(0, Intent::Create));
     let outcomes = race(entries.collect()).await;
     let won: Vec<_> = (0..6).filter(|it| outcomes[*it].is_ok()).collect();
-    let lost = |outcome: &Result<(), LedgerError>| match outcome {
-        Ok(()) | Err(LedgerError::AlreadyExists) => true,
-        // Of the same time or older than what won.
-        Err(LedgerError::Append(_)) => true,
-        Err(_) => false,
-    };
+    let exists =
+        |it: &Result<(), LedgerError>| matches!(it, Ok(()) | Err(LedgerError::AlreadyExists));
     assert_eq!(won.len(), 1, "{outcomes:?}");
-    assert!(outcomes.iter().all(lost), "{outcomes:?}");
+    assert!(outcomes.iter().all(exists), "{outcomes:?}");
     let winner = &forks[won[0]];
     let all = there.all_versions(&winner.id).await.unwrap();
     assert_eq!(all, winner.texts(1));
@@ -245,7 +273,13 @@ async fn of_two_nodes_that_write_to_one_head_one_wins() {
     let outcomes = race(entries.collect()).await;
     let won: Vec<_> = (0..6).filter(|it| outcomes[*it].is_ok()).collect();
     assert_eq!(won.len(), 1, "{outcomes:?}");
-    assert!(outcomes.iter().all(lost), "{outcomes:?}");
+    let out_of_sync = |it: &Result<(), LedgerError>| {
+        matches!(
+            it,
+            Ok(()) | Err(LedgerError::Append(AppendError::OutOfSync))
+        )
+    };
+    assert!(outcomes.iter().all(out_of_sync), "{outcomes:?}");
     assert_eq!(
         here.all_versions(&winner.id).await.unwrap(),
         winner.texts(2)
@@ -289,6 +323,9 @@ async fn what_another_brought_is_acknowledged_when_it_is_deep_enough() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writes_outlast_a_chain_that_is_away_for_a_while() {
     let (mut anvil, contract, ledger) = start();
+    // From here on the contract outlasts SIGKILL; what waits in the pool does not.
+    anvil.stop().unwrap();
+    anvil.restart().unwrap();
     anvil.set_mining(Mining::OnDemand).unwrap();
     let anchors: Vec<_> = (1..=6).map(Signed::new).collect();
     let writes: Vec<_> = anchors
@@ -302,8 +339,7 @@ async fn writes_outlast_a_chain_that_is_away_for_a_while() {
         transactions(&anvil, 1, "pending") == 6
     })
     .await;
-    // What waits in the pool is gone with the process; the chain is not.
-    anvil.stop().unwrap();
+    anvil.kill();
     until("the ledger sees it", async || {
         let options = DirectOptions {
             read_time_max: Duration::from_millis(50),

@@ -57,7 +57,7 @@ impl Inner {
             )),
             Ordering::Equal => {
                 if let Some(last) = &last {
-                    self.check_last(last, &head)?;
+                    check_last(last, &head)?;
                 }
                 Ok(Recorded::All { sequence })
             }
@@ -78,26 +78,6 @@ impl Inner {
             chain_id: chain.chain_id,
             contract: chain.contract.clone(),
         })
-    }
-
-    fn check_last(&self, last: &Publication, head: &Head) -> Result<(), PublisherError> {
-        let note = SignedNote::parse(&last.note).map_err(|error| {
-            foreign(
-                head.sequence,
-                format!("its recorded checkpoint cannot be read: {error}"),
-            )
-        })?;
-        let ours = PublisherError::checkpoint_in(&note)?;
-        if (ours.size, ours.root) == (head.size, head.root.0) {
-            return Ok(());
-        }
-        Err(foreign(
-            head.sequence,
-            format!(
-                "it has {} entries or another root than the {} that were published",
-                head.size, ours.size
-            ),
-        ))
     }
 
     /// Whether our log has this root at this size.
@@ -217,6 +197,27 @@ impl Inner {
         let batch = registry.publish(&sender, &statement).await?;
         self.record(&registry, &batch).await
     }
+}
+
+/// Whether the newest batch is the one that was recorded last.
+fn check_last(last: &Publication, head: &Head) -> Result<(), PublisherError> {
+    let note = SignedNote::parse(&last.note).map_err(|error| {
+        foreign(
+            head.sequence,
+            format!("its recorded checkpoint cannot be read: {error}"),
+        )
+    })?;
+    let ours = PublisherError::checkpoint_in(&note)?;
+    if (ours.size, ours.root) == (head.size, head.root.0) {
+        return Ok(());
+    }
+    Err(foreign(
+        head.sequence,
+        format!(
+            "it has {} entries or another root than the {} that were published",
+            head.size, ours.size
+        ),
+    ))
 }
 
 /// Whether the newest batch is deep enough, as the times of the blocks tell.

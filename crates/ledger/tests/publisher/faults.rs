@@ -61,7 +61,10 @@ async fn a_lost_checkpoint_is_signed_again_if_the_tree_has_its_root() {
         assert_eq!(prove(&ground, &node, place).await, batch);
         let publication = node.log().publication_of(place).await.unwrap();
         // Ed25519 signs the same in the same way.
-        assert_eq!(publication.unwrap().note, notes[(batch - 1) as usize]);
+        assert_eq!(
+            publication.unwrap().note,
+            notes[usize::try_from(batch - 1).unwrap()]
+        );
     }
     let signer = node.keeper.signer();
     assert!(signer.sign_again(7, [9; 32]).await.is_err());

@@ -4,7 +4,8 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "tests"
+    clippy::similar_names,
+    reason = "tests, in which nodes sign notes"
 )]
 
 #[path = "../chain/mod.rs"]
