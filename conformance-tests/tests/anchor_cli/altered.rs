@@ -44,9 +44,9 @@ fn signature(good: &ProofFile, number: usize, change: impl FnOnce(&mut Signature
         let mut lines = it.note.signatures().to_vec();
         change(&mut lines[number]);
         let mut note = it.note.text().to_owned() + "\n";
-        lines
-            .iter()
-            .for_each(|line| note.push_str(&line.to_string()));
+        for line in &lines {
+            note.push_str(&line.to_string());
+        }
         it.note = SignedNote::parse(&note).unwrap();
     })
 }
@@ -75,13 +75,13 @@ fn openings(good: &ProofFile, other: &Anchor) -> Vec<Case> {
         ),
         (
             "anchor id",
-            opening(good, |it| it.anchor_id = other.id.plain().to_owned()),
+            opening(good, |it| other.id.plain().clone_into(&mut it.anchor_id)),
             NOT_THIS_ANCHOR,
         ),
         (
             "anchor value",
             opening(good, |it| {
-                it.anchor_value = other.values[0].plain().to_owned()
+                other.values[0].plain().clone_into(&mut it.anchor_value);
             }),
             NOT_THIS_ANCHOR,
         ),
@@ -118,7 +118,7 @@ fn openings(good: &ProofFile, other: &Anchor) -> Vec<Case> {
                 it["chain"] = json!({
                     "chainId": 1, "contract": "0x1", "block": 1, "sequence": 1,
                     "transaction": format!("0x{}", "0".repeat(64)),
-                })
+                });
             }),
             "extra line",
         ),

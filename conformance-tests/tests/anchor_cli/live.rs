@@ -8,7 +8,7 @@ use testkit::liar::{Liar, Lie, Route, Rule};
 use testkit::server::Server;
 use translog::{Entry, ProofFile};
 
-use crate::log::{Log, hash};
+use crate::log::{Log, hash, hex};
 use crate::place::Place;
 
 const CONFIG: &str =
@@ -136,7 +136,7 @@ fn the_raw_bytes_are_those_of_the_ledger_and_of_the_log() -> Result<()> {
     for (version, proof) in proofs.iter().enumerate() {
         let extra = ProofFile::parse(proof)?.extra.context("no opening")?;
         let bytes = extra.entry.encode();
-        let in_hex: String = bytes.iter().map(|it| format!("{it:02x}")).collect();
+        let in_hex = hex(&bytes);
         assert_eq!(raw["anchor_id"], json!(extra.opening.anchor_id));
         assert_eq!(raw["values"][version], json!(extra.opening.anchor_value));
         let shown = &raw["entries"][version];

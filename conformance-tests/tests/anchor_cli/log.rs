@@ -202,6 +202,11 @@ pub(crate) fn claim(contract: &str, transaction: &str) -> OnChain {
     }
 }
 
+/// Two digits a byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    alloy_primitives::hex::encode(bytes)
+}
+
 /// The hash of a brick map that does not exist.
 pub(crate) fn hash(number: u64) -> String {
     encode(Sha256::digest(format!("brick map {number}"))).into_string()

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use translog::{KeyName, LogKey, Op, Origin, WitnessKey};
 
-use crate::log::{Anchor, COSIGNED_S, Log, ORIGIN, OTHER_SEED, SEED, claim, hash};
+use crate::log::{Anchor, COSIGNED_S, Log, ORIGIN, OTHER_SEED, SEED, claim, hash, hex};
 use crate::place::Place;
 
 /// A folder with the proof of one version of an anchor and the policy of its log.
@@ -47,11 +47,7 @@ fn a_first_version_is_proven_with_its_signature() -> Result<()> {
     assert!(!second.contains("no witness"), "{told}");
     let json = place.json(&VERIFY)?;
     let checkpoint = log.checkpoint();
-    let root: String = checkpoint
-        .root
-        .iter()
-        .map(|it| format!("{it:02x}"))
-        .collect();
+    let root = hex(&checkpoint.root);
     for (name, expected) in [
         ("proven", json!(true)),
         ("origin", json!(ORIGIN)),

@@ -14,7 +14,7 @@ use crate::log::ORIGIN;
 use crate::place::Place;
 
 /// The longest wait for a root on a chain that mines at once.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const KEY: &str = "file:record.key";
 
 /// Asks until the newest version is on the chain, and gives the last status.
