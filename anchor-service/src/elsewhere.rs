@@ -8,7 +8,8 @@ use anyhow::Context;
 use evm::{Address, ChainConfig, ChainKey, FeeKind, RpcUrl};
 use ledger::adapter::{AdapterKind, AdapterLedger, AdapterOptions};
 use ledger::{
-    Batching, ChainAccount, DirectLedger, DirectOptions, LogKeeper, Publisher, Senders, Target,
+    Batching, ChainAccount, DirectLedger, DirectOptions, LogKeeper, Publisher, PublisherError,
+    Senders, Target,
 };
 use node::{AdapterConfig, AnchoringKind, DomainConfig, EvmConfig, Fees};
 use zeroize::Zeroizing;
@@ -70,6 +71,8 @@ pub(crate) async fn publisher(
     let (account, contract) = (account(senders, evm)?, contract(evm)?);
     let publisher = Publisher::new(keeper.clone(), account, contract, batching);
     match tokio::time::timeout(CHECK_TIME_MAX, publisher.check()).await {
+        // Roots stop, loudly, and the node goes on: what it keeps is as good as before.
+        Ok(Err(PublisherError::Foreign { .. })) => {}
         Ok(Err(error)) if !error.may_pass() => return Err(error.into()),
         Ok(Ok(())) => {}
         Ok(Err(_)) | Err(_) => tracing::warn!("{NOT_ANSWERING}"),

@@ -83,8 +83,7 @@ async fn part(
     let Some(bytes) = found else {
         return Err(absent("the log does not reach that far"));
     };
-    if cache == FOR_EVER && request.contains_key(header::IF_NONE_MATCH) {
-        // Whoever has it has it for ever.
+    if cache == FOR_EVER && has_it(request) {
         let mut unchanged = node::empty(StatusCode::NOT_MODIFIED);
         set(&mut unchanged, header::CACHE_CONTROL, cache);
         set(&mut unchanged, header::ETAG, IMMUTABLE_TAG);
@@ -95,6 +94,13 @@ async fn part(
         set(&mut answer, header::ETAG, IMMUTABLE_TAG);
     }
     Ok(answer)
+}
+
+/// Whether the client has the answer already.
+fn has_it(request: &HeaderMap) -> bool {
+    let tags = request.get_all(header::IF_NONE_MATCH).into_iter();
+    let mut tags = tags.filter_map(|tags| tags.to_str().ok());
+    tags.any(|tags| tags.contains(IMMUTABLE_TAG) || tags.trim() == "*")
 }
 
 /// The tag of what never changes under its name.

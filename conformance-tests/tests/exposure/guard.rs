@@ -221,6 +221,11 @@ fn a_named_open_listener_answers_under_addresses_but_not_under_foreign_names() -
         .arg("--data")
         .arg(folder.path().join("data"))
         .env("KILN__NODE__PLAINTEXT_BEYOND_LOOPBACK", "true");
+    // A log that others can read needs its name first.
+    let refused = launch.clone().run()?;
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && text.contains("log.origin"), "{text}");
+    let launch = launch.env("KILN__NODE__LOG_ORIGIN_PREFIX", "logs.example");
     let node = NodeProcess::start(&launch)?;
     let near = SocketAddr::from(([127, 0, 0, 1], node.address().port()));
     for host in ["localhost", "127.0.0.1", "0.0.0.0", "192.0.2.1:8080"] {

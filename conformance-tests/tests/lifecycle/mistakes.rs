@@ -215,7 +215,9 @@ fn an_address_that_cannot_be_had_is_named() -> Result<()> {
             .arg("serve")
             .arg("--listen")
             .arg(listen);
-        let launch = launch.env("KILN__NODE__PLAINTEXT_BEYOND_LOOPBACK", "true");
+        let launch = launch
+            .env("KILN__NODE__PLAINTEXT_BEYOND_LOOPBACK", "true")
+            .env("KILN__NODE__LOG_ORIGIN_PREFIX", "logs.example");
         check_fails(listen, &launch.arg("--data").arg(&data), FAILED, parts)
     };
     let listen = taken.local_addr()?.to_string();

@@ -15,8 +15,8 @@ use keyssi::{
     AnchorId, AnchorSigner, AnchorValue, BrickHash, Domain, Head, KeySsi, PrivateKey, Timestamp,
 };
 use ledger::{
-    AnchorFinding, EmbeddedLedger, EngineOptions, Entry, Intent, Ledger, LogSigner, Mode,
-    SignerError, check,
+    AnchorFinding, EmbeddedLedger, EngineOptions, Entry, Intent, Ledger, LedgerError, LogSigner,
+    Mode, SignerError, check,
 };
 use translog::{
     BundleId, Checkpoint, LogKey, Op, Origin, TileId, verify_consistency, verify_inclusion,
@@ -194,6 +194,41 @@ async fn the_log_goes_on_after_a_restart_and_keeps_its_name_and_key() {
         .await
         .unwrap();
     verify_consistency(old.size, &old.root, new.size, &new.root, &proof.unwrap()).unwrap();
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_up_between_entry_and_checkpoint_loses_and_shows_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    create(&ledger, 0..3).await;
+    drop(ledger);
+    let full = EngineOptions {
+        free_bytes_min: u64::MAX,
+        mode: Mode::Serve,
+    };
+    let ledger = EmbeddedLedger::open(folder.path(), full, || NOW_MS).unwrap();
+    let key = key("log.example/default", 1);
+    let on_full = signer(&ledger, vec![key.clone()]).await.unwrap();
+    let refused = on_full.sign().await.err().unwrap();
+    assert!(
+        matches!(refused, SignerError::Ledger(LedgerError::OutOfSpace)),
+        "{refused}"
+    );
+    let log = ledger.log(&domain());
+    assert!(log.checkpoint().await.unwrap().is_none());
+    let late = owner(9);
+    let refused = ledger
+        .write(entry(&late, &first(&late), Intent::Create))
+        .await;
+    assert!(matches!(refused, Err(LedgerError::OutOfSpace)));
+    drop((ledger, on_full, log));
+    let ledger = open(folder.path());
+    assert_eq!(sign(&ledger).await.size, 3);
+    ledger
+        .write(entry(&late, &first(&late), Intent::Create))
+        .await
+        .unwrap();
+    assert_eq!(sign(&ledger).await.size, 4);
 }
 
 const RAW: &[Family] = &[
