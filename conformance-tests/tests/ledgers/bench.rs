@@ -21,20 +21,8 @@ pub(crate) trait Bench: Send + Sync {
     /// given out before are not used any more.
     fn restart(&self);
 
-    /// What `Ledger::total` counts.
-    fn counted(&self) -> Counted;
-
     /// The cases that it may decline, and must: what its ledger cannot do.
     fn declines(&self) -> &'static [&'static str];
-}
-
-/// What a total is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Counted {
-    /// The anchors of the domain.
-    Domain,
-    /// The anchors of the contract, whichever domain they belong to.
-    Contract,
 }
 
 /// The domain of most anchors.
@@ -53,3 +41,9 @@ pub(crate) const ODD_DOMAINS: [&str; 9] = [
     "anchors",
     "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz",
 ];
+
+/// Every domain that a case writes to.
+pub(crate) fn domains() -> impl Iterator<Item = Domain> {
+    let names = std::iter::once(MAIN).chain(ODD_DOMAINS);
+    names.map(|name| name.parse().unwrap())
+}

@@ -1,13 +1,13 @@
 //! What a case has: a back end, anchors of its own, and the demands that all cases make.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use keyssi::{AnchorId, AnchorValue, AppendError, CreateError, Domain, PrivateKey};
 use ledger::{BatchError, Entry, Ledger, LedgerError};
 
 use crate::author::{Author, hash};
-use crate::bench::{Bench, Counted, MAIN};
+use crate::bench::{Bench, MAIN};
 
 /// The back end as one case sees it.
 pub(crate) struct World {
@@ -16,6 +16,8 @@ pub(crate) struct World {
     /// Keys handed out so far.
     keys: AtomicU32,
     declined: AtomicBool,
+    /// The anchors that it has written to, perhaps.
+    anchors: Mutex<Vec<AnchorId>>,
 }
 
 /// Why an entry was refused, in a form that can be compared.
@@ -58,6 +60,7 @@ impl World {
             case,
             keys: AtomicU32::new(0),
             declined: AtomicBool::new(false),
+            anchors: Mutex::default(),
         }
     }
 
@@ -81,10 +84,6 @@ impl World {
         tokio::task::block_in_place(|| self.bench.restart());
     }
 
-    pub(crate) fn counted(&self) -> Counted {
-        self.bench.counted()
-    }
-
     /// Whether the back end has declined something.
     pub(crate) fn has_declined(&self) -> bool {
         self.declined.load(Ordering::Relaxed)
@@ -99,7 +98,23 @@ impl World {
 
     /// The owner of a new anchor.
     pub(crate) fn signed(&self) -> Author {
-        Author::new(self.key(), &main_domain())
+        self.signed_in(&main_domain())
+    }
+
+    /// The owner of a new anchor of a domain.
+    pub(crate) fn signed_in(&self, domain: &Domain) -> Author {
+        self.known(Author::new(self.key(), domain))
+    }
+
+    /// Notes an author whom the case has made.
+    pub(crate) fn known(&self, author: Author) -> Author {
+        self.anchors.lock().unwrap().push(author.id().clone());
+        author
+    }
+
+    /// The anchors of the case.
+    pub(crate) fn anchors(&self) -> Vec<AnchorId> {
+        self.anchors.lock().unwrap().clone()
     }
 
     /// A new constant anchor and its value.
@@ -108,6 +123,7 @@ impl World {
         let number = self.keys.fetch_add(1, Ordering::Relaxed);
         let name = hash(&format!("{} constant {number}", self.case));
         let id = AnchorId::parse_plain(&format!("ssi:cza:{domain}:{name}::v0")).unwrap();
+        self.anchors.lock().unwrap().push(id.clone());
         (id, unsigned(&name))
     }
 

@@ -194,9 +194,10 @@ async fn a_signature_with_high_s_counts(world: &World) {
 async fn an_anchor_may_be_named_by_a_compressed_key(world: &World) {
     let key = world.key();
     let raw = key.public_key().to_raw();
-    let sign = if raw[64] % 2 == 0 { 2 } else { 3 };
+    let sign = if raw[64].is_multiple_of(2) { 2 } else { 3 };
     let compressed = [&[sign], &raw[1..33]].concat();
-    let mut author = Author::named_by(key.clone(), &compressed, &main_domain());
+    let author = Author::named_by(key.clone(), &compressed, &main_domain());
+    let mut author = world.known(author);
     let value = author.next("one");
     let written = world.ledger().write_all(vec![author.create(&value)]).await;
     if world.done_or_declined(written) {
