@@ -193,6 +193,11 @@ impl Target for DirectLedger {
     async fn carry(&self, entries: Vec<Entry>) -> Result<Vec<Option<Placed>>, BatchError> {
         self.write_placed(entries).await
     }
+
+    /// Those that are as deep in the chain as configured.
+    async fn settled(&self, id: &AnchorId, newest: &[String]) -> Result<usize, LedgerError> {
+        self.0.settled(id, newest, self.0.read_deadline()).await
+    }
 }
 
 impl Direct {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use evm::{AnchoringError, BlockTag};
-use keyssi::AnchorId;
+use keyssi::{AnchorId, AnchorValue};
 use tokio::time::{Instant, timeout_at};
 
 use super::error::DirectError;
@@ -55,6 +55,30 @@ impl Direct {
     }
 
     async fn is_deep_now(&self, entry: &Entry) -> Result<bool, DirectError> {
+        let deep = self.deep_values(&entry.id).await?;
+        Ok(deep.iter().any(|value| value == entry.value.plain()))
+    }
+
+    /// How many of the first of these versions, in their wrapped form, are as deep as configured.
+    pub(super) async fn settled(
+        &self,
+        id: &AnchorId,
+        newest: &[String],
+        deadline: Instant,
+    ) -> Result<usize, LedgerError> {
+        // In the newest block is deep enough.
+        if newest.is_empty() || self.account.config().confirmations <= 1 {
+            return Ok(newest.len());
+        }
+        let deep = self.retrying(deadline, || self.deep_values(id)).await?;
+        let is_same = |(new, deep): &(&String, &String)| {
+            AnchorValue::parse_stored(deep).is_ok_and(|deep| deep.as_str() == *new)
+        };
+        Ok(newest.iter().zip(&deep).take_while(is_same).count())
+    }
+
+    /// The values in the newest block that is as deep as configured, as the contract has them.
+    async fn deep_values(&self, id: &AnchorId) -> Result<Vec<String>, DirectError> {
         let (_, contract) = self.open().await?;
         let chain = contract.chain();
         let newest = chain
@@ -63,17 +87,13 @@ impl Direct {
             .await
             .map_err(AnchoringError::from)?;
         let Some(settled) = (newest + 1).checked_sub(chain.confirmations()) else {
-            return Ok(false);
+            return Ok(Vec::new());
         };
-        let id = entry.id.plain();
-        match contract
-            .all_versions_at(id, BlockTag::Number(settled))
-            .await
-        {
-            Ok(values) => Ok(values.iter().any(|value| value == entry.value.plain())),
+        let block = BlockTag::Number(settled);
+        match contract.all_versions_at(id.plain(), block).await {
             // The contract is younger than that block.
-            Err(AnchoringError::OtherContract { .. }) => Ok(false),
-            Err(error) => Err(error.into()),
+            Err(AnchoringError::OtherContract { .. }) => Ok(Vec::new()),
+            values => Ok(values?),
         }
     }
 

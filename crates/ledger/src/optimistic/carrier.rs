@@ -92,6 +92,16 @@ fn pause(count: u32) -> Duration {
 /// The next entry of an anchor that the other ledger lacks, and what waits from it on.
 type Next = (Entry, Waiting);
 
+/// What is to be done about an anchor.
+enum Step {
+    /// Nothing is left to be carried.
+    Done,
+    /// The next entry is sent.
+    Send(Box<Next>),
+    /// The other ledger holds something that it may take back: the next look tells.
+    Wait,
+}
+
 /// Carries for ever.
 pub(super) async fn run(inner: &Inner) {
     let mut grown = inner.log.watch();
@@ -140,12 +150,19 @@ async fn round(inner: &Inner, waiting: Vec<(AnchorId, Waiting)>) -> bool {
     let (mut single, mut together, mut any) = (Vec::new(), Vec::new(), false);
     for (id, step) in join_all(looked).await {
         match step {
-            Ok(None) => {
+            Ok(Step::Done) => {
                 inner.trouble.clear(&id);
                 any = true;
             }
-            Ok(Some(next)) if id.kind() == AnchorKind::Signed => together.push(next),
-            Ok(Some(next)) => single.push(next),
+            Ok(Step::Send(next)) if id.kind() == AnchorKind::Signed => together.push(*next),
+            Ok(Step::Send(next)) => single.push(*next),
+            Ok(Step::Wait) => {
+                let why = "the newest entry on the ledger is not deep enough to stay";
+                inner
+                    .trouble
+                    .note(&id, &LedgerError::Unavailable(Some(why.into())));
+                any = true;
+            }
             Err(error) => inner.trouble.note(&id, &error),
         }
     }
@@ -159,10 +176,12 @@ async fn round(inner: &Inner, waiting: Vec<(AnchorId, Waiting)>) -> bool {
     any || sent.into_iter().any(|carried| carried)
 }
 
-/// Compares an anchor with the other ledger: what that holds is taken out of the outbox. `None` when
-/// nothing is left to be carried.
-async fn look(inner: &Inner, id: &AnchorId, waiting: Waiting) -> Result<Option<Next>, LedgerError> {
-    let there = inner.target.all_versions(id).await?;
+/// Compares an anchor with the other ledger: what that holds for good is taken out of the outbox.
+async fn look(inner: &Inner, id: &AnchorId, waiting: Waiting) -> Result<Step, LedgerError> {
+    let mut there = inner.target.all_versions(id).await?;
+    let newest = there.len();
+    there.truncate(inner.target.settled(id, &there).await?);
+    let may_change = there.len() < newest;
     let here = inner.embedded.all_versions(id).await?;
     let held = match relation(&here, &there) {
         Relation::Equal => u64::MAX,
@@ -174,7 +193,7 @@ async fn look(inner: &Inner, id: &AnchorId, waiting: Waiting) -> Result<Option<N
         Relation::Apart => {
             let conflict = Conflict { here, there };
             inner.keep_conflict(id, conflict, waiting).await?;
-            return Ok(None);
+            return Ok(Step::Done);
         }
     };
     let (carried, rest): (Waiting, Waiting) = waiting
@@ -183,8 +202,12 @@ async fn look(inner: &Inner, id: &AnchorId, waiting: Waiting) -> Result<Option<N
     inner.record_carried(id, carried, None).await?;
     let next = usize::try_from(held).ok().and_then(|held| here.get(held));
     let (Some(value), false) = (next, rest.is_empty()) else {
-        return Ok(None);
+        return Ok(Step::Done);
     };
+    if may_change {
+        // It may be this very entry, in a transaction that nobody follows since a restart.
+        return Ok(Step::Wait);
+    }
     let value = AnchorValue::parse_stored(value)
         .map_err(|error| LedgerError::Unavailable(Some(error.into())))?;
     let intent = if held == 0 {
@@ -197,7 +220,7 @@ async fn look(inner: &Inner, id: &AnchorId, waiting: Waiting) -> Result<Option<N
         value,
         intent,
     };
-    Ok(Some((entry, rest)))
+    Ok(Step::Send(Box::new((entry, rest))))
 }
 
 /// Sends entries of different anchors at once, or one by one where that is not possible; says

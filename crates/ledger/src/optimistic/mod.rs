@@ -4,6 +4,8 @@
 //! * **In order.** The entries of an anchor are carried one after the other.
 //! * **Once.** What the other ledger holds decides what is sent to it, so nothing is sent twice,
 //!   whatever happened between sending and hearing of it.
+//! * **For good.** What the other ledger may take back, as a chain its newest blocks, is waited for
+//!   and decides nothing.
 //! * **Kept.** Where the other ledger went another way, both histories are kept and shown, and the
 //!   anchor takes no more entries here.
 //!
@@ -37,6 +39,15 @@ pub trait Target: Ledger {
     /// # Errors
     /// As [`Ledger::write_all`].
     async fn carry(&self, entries: Vec<Entry>) -> Result<Vec<Option<Placed>>, BatchError>;
+
+    /// How many of the versions of an anchor, which were just read here, this ledger does not take
+    /// back any more, counted from the first. All, unless the ledger is a chain.
+    ///
+    /// # Errors
+    /// As [`Ledger::all_versions`].
+    async fn settled(&self, _: &AnchorId, newest: &[String]) -> Result<usize, LedgerError> {
+        Ok(newest.len())
+    }
 }
 
 /// The embedded ledger in front of another. Cheap to clone; all clones share one outbox.

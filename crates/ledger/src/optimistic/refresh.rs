@@ -79,7 +79,8 @@ impl Inner {
     /// Compares an anchor with the other ledger and takes over what is new there; says whether
     /// anything was. Where the two went apart, both are kept.
     pub(super) async fn refresh(&self, id: &AnchorId) -> Result<bool, LedgerError> {
-        let there = self.target.all_versions(id).await?;
+        let mut there = self.target.all_versions(id).await?;
+        there.truncate(self.target.settled(id, &there).await?);
         let here = self.embedded.all_versions(id).await?;
         self.compared.note(id);
         match relation(&here, &there) {
