@@ -11,6 +11,7 @@ KILL_ROUNDS ?= 500
 ONE_WINNER_ROUNDS ?= 2000
 FLIPS ?= 1000
 TAMPERINGS ?= 1000
+CHAIN_ROUNDS ?= 200
 # Size of the file whose upload and download is measured.
 MEMORY_BYTES ?= 1073741824
 
@@ -34,6 +35,7 @@ verify: ## Run the long forms of the fault tests; each prints its figure
 	KILN_ONE_WINNER_ROUNDS=$(ONE_WINNER_ROUNDS) $(IN_ENV) cargo test --locked -p conformance-tests --test one_winner -- --nocapture
 	KILN_FLIPS=$(FLIPS) $(IN_ENV) cargo test --locked -p conformance-tests --test disk -- --nocapture
 	KILN_TAMPERINGS=$(TAMPERINGS) $(IN_ENV) cargo test --locked -p conformance-tests --test log_check -- --nocapture
+	KILN_CHAIN_ROUNDS=$(CHAIN_ROUNDS) $(IN_ENV) cargo test --locked -p conformance-tests --test chain_faults -- --nocapture
 	KILN_MEMORY_BYTES=$(MEMORY_BYTES) $(IN_ENV) cargo test --locked -p conformance-tests --test client_memory -- --nocapture
 
 check: ## Check format, lints and documentation
