@@ -71,10 +71,10 @@ pub(crate) async fn publisher(
     let (account, contract) = (account(senders, evm)?, contract(evm)?);
     let publisher = Publisher::new(keeper.clone(), account, contract, batching);
     match tokio::time::timeout(CHECK_TIME_MAX, publisher.check()).await {
-        // Roots stop, loudly, and the node goes on: what it keeps is as good as before.
-        Ok(Err(PublisherError::Foreign { .. })) => {}
+        // With a foreign root on the chain the roots stop, loudly, and the node goes on: what it
+        // keeps is as good as before.
+        Ok(Ok(()) | Err(PublisherError::Foreign { .. })) => {}
         Ok(Err(error)) if !error.may_pass() => return Err(error.into()),
-        Ok(Ok(())) => {}
         Ok(Err(_)) | Err(_) => tracing::warn!("{NOT_ANSWERING}"),
     }
     tokio::spawn(publisher.clone().run());

@@ -224,7 +224,10 @@ fn a_named_open_listener_answers_under_addresses_but_not_under_foreign_names() -
     // A log that others can read needs its name first.
     let refused = launch.clone().run()?;
     let text = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!refused.status.success() && text.contains("log.origin"), "{text}");
+    assert!(
+        !refused.status.success() && text.contains("log.origin"),
+        "{text}"
+    );
     let launch = launch.env("KILN__NODE__LOG_ORIGIN_PREFIX", "logs.example");
     let node = NodeProcess::start(&launch)?;
     let near = SocketAddr::from(([127, 0, 0, 1], node.address().port()));
