@@ -15,10 +15,10 @@ CHAIN_ROUNDS ?= 200
 # Size of the file whose upload and download is measured.
 MEMORY_BYTES ?= 1073741824
 
-.PHONY: help run install test verify check interop contracts
+.PHONY: help run install test verify check interop contracts bench-ledger
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 run: ## Build and start a node on loopback, data in ./kiln-data
 	$(IN_ENV) cargo build --locked -p kiln
@@ -48,3 +48,6 @@ interop: ## Drive the unmodified OpenDSU SDK (OPENDSU_SDK names its checkout)
 
 contracts: ## Compile the contracts again (anchor-service/contracts)
 	node anchor-service/contracts/build.mjs "$$(.ci/tools)/node_modules" anchor-service/contracts/artifacts
+
+bench-ledger: ## Measure anchors: with and without the log, proofs, gas (docs/benchmarks-ledger.md)
+	$(IN_ENV) cargo bench --locked --quiet --profile dev -p bench --bench ledger --features without-log
