@@ -12,6 +12,7 @@ use ledger::{
     Witnesses,
 };
 use node::{AnchoringKind, DomainConfig, Openings};
+use tokio::task::AbortHandle;
 use translog::{LogKey, Origin, Policy};
 
 use crate::elsewhere;
@@ -24,6 +25,8 @@ pub(crate) struct Backend {
     pub(crate) outbox: Option<OptimisticLedger>,
     /// What brings the log's roots to a chain.
     pub(crate) publisher: Option<Publisher>,
+    /// What runs for this back end and ends with it.
+    tasks: Vec<AbortHandle>,
     /// `None` where entries go straight to another ledger.
     pub(crate) log: Option<LogKeeper>,
 }
@@ -58,6 +61,7 @@ struct Inner {
     origin_prefix: String,
     /// The accounts that write to chains.
     senders: Senders,
+    keepers: tokio::sync::Mutex<HashMap<Domain, LogKeeper>>,
     made: RwLock<HashMap<Domain, Arc<Backend>>>,
     /// Held while one is made.
     making: tokio::sync::Mutex<()>,
@@ -70,6 +74,7 @@ impl Backends {
             data: data.to_owned(),
             origin_prefix: origin_prefix.to_owned(),
             senders: Senders::default(),
+            keepers: tokio::sync::Mutex::default(),
             made: RwLock::default(),
             making: tokio::sync::Mutex::default(),
         }))
@@ -115,6 +120,10 @@ impl Backends {
             return Ok(made);
         }
         let domain = config.name.clone();
+        // Two outboxes of one domain would carry to two ledgers.
+        for old in self.made().iter().filter(|old| old.config.name == domain) {
+            old.tasks.iter().for_each(AbortHandle::abort);
+        }
         let backend = self
             .make(config)
             .await
@@ -138,12 +147,23 @@ impl Backends {
             None
         };
         let embedded = &self.0.embedded;
+        let in_store = embedded.log(&config.name);
+        if !config.optimistic
+            && let Some(ledger) = in_store.waits_for().await?
+        {
+            anyhow::bail!(
+                "entries still wait to be carried to {ledger}; keep anchoring and optimistic = \
+                 true as they were until they are there"
+            );
+        }
+        let mut tasks = Vec::new();
         let (ledger, outbox): (Arc<dyn Ledger>, _) =
             match elsewhere::target(&self.0.senders, config).await? {
                 None => (Arc::new(embedded.clone()), None),
                 Some(target) if config.optimistic => {
+                    in_store.carry_to(&elsewhere::name(config)).await?;
                     let optimistic = OptimisticLedger::new(embedded, &config.name, target);
-                    tokio::spawn(optimistic.clone().carry_on());
+                    tasks.push(tokio::spawn(optimistic.clone().carry_on()).abort_handle());
                     (Arc::new(optimistic.clone()), Some(optimistic))
                 }
                 Some(direct) => (direct, None),
@@ -154,6 +174,7 @@ impl Backends {
             ledger,
             outbox,
             publisher,
+            tasks,
             log,
         })
     }
@@ -162,28 +183,33 @@ impl Backends {
     async fn keeper(&self, config: &DomainConfig) -> anyhow::Result<LogKeeper> {
         let origin = config.origin(&self.0.origin_prefix);
         let origin = Origin::parse(&origin).context("log.origin")?;
-        // The same log is signed by one only, whatever else of the domain has changed.
-        let running = self.made().into_iter().find_map(|backend| {
-            let keeper = backend.log.as_ref()?;
-            let is_it = backend.config.name == config.name
-                && backend.config.log == config.log
-                && *keeper.signer().origin() == origin;
-            is_it.then(|| keeper.clone())
-        });
-        if let Some(keeper) = running {
-            return Ok(keeper);
+        // A log is signed by one keeper as long as the process runs, whatever else changes.
+        let mut keepers = self.0.keepers.lock().await;
+        if let Some(keeper) = keepers.get(&config.name) {
+            anyhow::ensure!(
+                *keeper.signer().origin() == origin,
+                "a log keeps its name while the node runs; restart it"
+            );
+            return Ok(keeper.clone());
+        }
+        let other = keepers
+            .iter()
+            .find(|(_, keeper)| *keeper.signer().origin() == origin);
+        if let Some((other, _)) = other {
+            anyhow::bail!("log.origin {origin} is the log of domain {other}; each has its own");
         }
         let keys = self.log_keys(config, &origin)?;
         let policy = policy(config, &keys)?;
+        let witnesses = config.log.witnesses.iter().map(String::as_str);
+        let witnesses = Witnesses::new(witnesses).context("log.witnesses")?;
         let log = self.0.embedded.log(&config.name);
         let signer = LogSigner::open(log, origin, keys, policy).await?;
         let keeper = LogKeeper::new(signer);
         tokio::spawn(keeper.clone().sign_on());
-        let witnesses = config.log.witnesses.iter().map(String::as_str);
-        let witnesses = Witnesses::new(witnesses).context("log.witnesses")?;
-        if !witnesses.is_empty() {
+        if keeper.signer().policy().is_some() {
             tokio::spawn(keeper.clone().cosign_on(witnesses));
         }
+        keepers.insert(config.name.clone(), keeper.clone());
         Ok(keeper)
     }
 

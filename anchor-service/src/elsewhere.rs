@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use evm::{Address, ChainConfig, ChainKey, FeeKind, RpcUrl};
+use evm::{Address, ChainConfig, ChainKey, ConnectError, FeeKind, RpcUrl};
 use ledger::adapter::{AdapterKind, AdapterLedger, AdapterOptions};
 use ledger::{
-    Batching, ChainAccount, DirectLedger, DirectOptions, LogKeeper, Publisher, PublisherError,
-    Senders, Target,
+    Batching, ChainAccount, DirectError, DirectLedger, DirectOptions, LogKeeper, Publisher,
+    PublisherError, Senders, Target,
 };
 use node::{AdapterConfig, AnchoringKind, DomainConfig, EvmConfig, Fees};
 use zeroize::Zeroizing;
@@ -37,14 +37,27 @@ pub(crate) async fn target(
         (AnchoringKind::Evm, _, Some(config)) => {
             let (account, contract) = (account(senders, config)?, contract(config)?);
             let ledger = DirectLedger::new(account, contract, DirectOptions::default());
-            match tokio::time::timeout(CHECK_TIME_MAX, ledger.check()).await {
-                Ok(Err(error)) if !error.may_pass() => return Err(error.into()),
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => tracing::warn!("{NOT_ANSWERING}"),
-            }
+            let checked = tokio::time::timeout(CHECK_TIME_MAX, ledger.check()).await;
+            let is_mistaken = |error: &DirectError| {
+                matches!(error, DirectError::Connect(ConnectError::WrongChain { .. }))
+            };
+            told(checked, is_mistaken)?;
             Ok(Some(Arc::new(ledger)))
         }
         _ => Ok(None),
+    }
+}
+
+/// What the ledger behind a domain is called where it is remembered.
+pub(crate) fn name(config: &DomainConfig) -> String {
+    match (&config.evm, &config.adapter) {
+        (Some(evm), _) => format!(
+            "the contract {} on chain {}",
+            evm.contract.to_ascii_lowercase(),
+            evm.chain_id
+        ),
+        (None, Some(adapter)) => format!("the adapter at {}", adapter.url),
+        (None, None) => "this node".to_owned(),
     }
 }
 
@@ -70,15 +83,35 @@ pub(crate) async fn publisher(
     };
     let (account, contract) = (account(senders, evm)?, contract(evm)?);
     let publisher = Publisher::new(keeper.clone(), account, contract, batching);
-    match tokio::time::timeout(CHECK_TIME_MAX, publisher.check()).await {
-        // With a foreign root on the chain the roots stop, loudly, and the node goes on: what it
-        // keeps is as good as before.
-        Ok(Ok(()) | Err(PublisherError::Foreign { .. })) => {}
-        Ok(Err(error)) if !error.may_pass() => return Err(error.into()),
-        Ok(Err(_)) | Err(_) => tracing::warn!("{NOT_ANSWERING}"),
-    }
+    let checked = tokio::time::timeout(CHECK_TIME_MAX, publisher.check()).await;
+    let is_mistaken = |error: &PublisherError| {
+        matches!(
+            error,
+            PublisherError::Connect(ConnectError::WrongChain { .. })
+                | PublisherError::ContractChanged { .. }
+        )
+    };
+    told(checked, is_mistaken)?;
     tokio::spawn(publisher.clone().run());
     Ok(Some(publisher))
+}
+
+/// Ends the start for what only the configuration can mend. All else may pass by itself, and a node
+/// that keeps records does not stay down for it: it is tried again, and the status says so.
+fn told<E: std::error::Error + Send + Sync + 'static>(
+    checked: Result<Result<(), E>, tokio::time::error::Elapsed>,
+    is_mistaken: impl Fn(&E) -> bool,
+) -> anyhow::Result<()> {
+    match checked {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) if is_mistaken(&error) => return Err(error.into()),
+        Ok(Err(error)) => {
+            let cause = anyhow::Error::from(error);
+            tracing::error!("the chain is not as configured, or not now: {cause:#}; tried again");
+        }
+        Err(_) => tracing::warn!("{NOT_ANSWERING}"),
+    }
+    Ok(())
 }
 
 fn adapter(config: &AdapterConfig) -> anyhow::Result<AdapterLedger> {

@@ -105,7 +105,8 @@ impl LogKeeper {
             let newest = log.checkpoint().await;
             let Ok(Some(note)) = newest else {
                 // Nothing is in the log, or the store cannot be read, which its signer reports.
-                self.next_note(&mut notes, REFRESH).await;
+                let wait = if newest.is_ok() { REFRESH } else { PAUSE };
+                self.next_note(&mut notes, wait).await;
                 continue;
             };
             let proofs = |old, new| -> BoxFuture<'static, _> {

@@ -18,6 +18,7 @@
 //!                                                               whose root is to be published
 //! openings:   domain id (4) ‖ place (8)  ->  salt (32) ‖ version (8) ‖ anchor id (text)
 //! outbox:     domain id (4) ‖ "q" ‖ place (8)              ->  version (8) ‖ anchor id (text)
+//!             domain id (4) ‖ "t"                          ->  which ledger it carries to (text)
 //!             domain id (4) ‖ "x" ‖ anchor id (text)       ->  conflict (JSON)
 //!             domain id (4) ‖ "d" ‖ anchor id (text) ‖ 00 ‖ version (8)
 //!                                                           ->  where it was carried to (JSON)
@@ -158,6 +159,7 @@ pub(crate) fn outbox(domain: DomainId, kind: OutboxRecord<'_>) -> Vec<u8> {
     let domain = domain.to_bytes();
     match kind {
         OutboxRecord::Queued(place) => [&domain[..], b"q", &place.to_be_bytes()].concat(),
+        OutboxRecord::Target => [&domain[..], b"t"].concat(),
         OutboxRecord::Conflict(anchor) => [&domain[..], b"x", anchor.as_bytes()].concat(),
         OutboxRecord::Carried { anchor, version } => [
             &domain[..],
@@ -174,8 +176,13 @@ pub(crate) fn outbox(domain: DomainId, kind: OutboxRecord<'_>) -> Vec<u8> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum OutboxRecord<'a> {
     Queued(u64),
+    /// Which ledger the outbox carries to.
+    Target,
     Conflict(&'a str),
-    Carried { anchor: &'a str, version: u64 },
+    Carried {
+        anchor: &'a str,
+        version: u64,
+    },
 }
 
 pub(crate) fn document(path: &str) -> [u8; 32] {

@@ -31,7 +31,7 @@ mod turns;
 pub use chain_account::{AccountDiffers, ChainAccount, Senders};
 pub use check::{AnchorFinding, AnchorReport, check};
 pub use contract::{Entry, Intent, Ledger};
-pub use cosign::{Collected, WitnessAnswer, Witnesses, WitnessesError, collect};
+pub use cosign::{Collected, Proofs, WitnessAnswer, Witnesses, WitnessesError, collect};
 pub use direct::{DirectError, DirectLedger, DirectOptions};
 pub use embedded::EmbeddedLedger;
 pub use engine::{Anomaly, EngineOptions, Mode, OpenError};

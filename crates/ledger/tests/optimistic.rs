@@ -358,6 +358,61 @@ impl Target for Liar {
 }
 
 #[tokio::test]
+async fn what_was_there_before_the_outbox_is_carried_too_and_in_order() {
+    let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+    let (old, new) = (Far::new(folders[1].path()), Far::new(folders[2].path()));
+    let store = open(folders[0].path());
+    let log = store.log(&domain());
+    // Before there was an outbox.
+    let mut values = grow(&store, &owner(1), 2).await;
+    assert_eq!(log.waits_for().await.unwrap(), None);
+    log.carry_to("the old ledger").await.unwrap();
+    let waits = log.waits_for().await.unwrap();
+    assert_eq!(waits.as_deref(), Some("the old ledger"));
+    {
+        let node = Node::start(&store, &old);
+        let last = AnchorValue::parse_stored(&values[1]).unwrap();
+        let third = next(&owner(1), &last, "third");
+        node.ledger
+            .write(entry(&owner(1), &third, Intent::Append))
+            .await
+            .unwrap();
+        values.push(third.as_str().to_owned());
+        node.settled(&owner(1), 2).await;
+        assert_eq!(old.store.all_versions(owner(1).id()).await.unwrap(), values);
+    }
+    assert_eq!(log.waits_for().await.unwrap(), None);
+    // The same name queues nothing, another one all.
+    log.carry_to("the old ledger").await.unwrap();
+    assert_eq!(log.waits_for().await.unwrap(), None);
+    log.carry_to("the new ledger").await.unwrap();
+    let node = Node::start(&store, &new);
+    node.settled(&owner(1), 2).await;
+    assert_eq!(new.store.all_versions(owner(1).id()).await.unwrap(), values);
+}
+
+#[tokio::test]
+async fn nonsense_from_the_other_ledger_is_no_conflict() {
+    let (near, far) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = open(near.path());
+    grow(&store, &owner(1), 2).await;
+    store.log(&domain()).carry_to("a liar").await.unwrap();
+    let target = Arc::new(Liar(Far::new(far.path())));
+    let ledger = OptimisticLedger::new(&store, &domain(), target);
+    let carrying = tokio::spawn(ledger.clone().carry_on());
+    assert_eq!(ledger.all_versions(owner(1).id()).await.unwrap().len(), 2);
+    let standing = loop {
+        let standing = ledger.standing(owner(1).id(), 1).await.unwrap();
+        if standing.attempts > 0 {
+            break standing;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    carrying.abort();
+    assert_eq!((standing.conflict, standing.waiting), (None, 2));
+}
+
+#[tokio::test]
 async fn a_forged_history_is_not_taken_over() {
     let (near, far) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let target = Arc::new(Liar(Far::new(far.path())));

@@ -148,7 +148,12 @@ impl ApiHub {
 
     /// Looks every second whether the domain files have changed, and replaces the table when they
     /// have. A file that cannot be read leaves the table as it was, with a warning.
-    pub async fn watch(self, domains: Domains) {
+    /// `is_fit` refuses domains that this node may not serve as they are.
+    pub async fn watch(
+        self,
+        domains: Domains,
+        is_fit: impl Fn(&DomainTable) -> anyhow::Result<()>,
+    ) {
         let mut last_error = String::new();
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
@@ -159,7 +164,10 @@ impl ApiHub {
                     .domains(&mut |line| warnings.push(line))
                     .map(|table| (table, warnings))
             });
-            match reading.await {
+            let fit = reading.await.map(|read| {
+                read.and_then(|(table, warnings)| is_fit(&table).map(|()| (table, warnings)))
+            });
+            match fit {
                 Ok(Ok((table, warnings))) => {
                     last_error.clear();
                     if *domains.table() == table {

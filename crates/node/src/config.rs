@@ -291,6 +291,22 @@ impl Config {
         for domain in &self.domains {
             self.validate_domain(domain)?;
         }
+        let logged = self.domains.iter().filter(|domain| domain.has_log());
+        let mut origins: Vec<_> = logged
+            .map(|domain| domain.origin(&self.node.log_origin_prefix))
+            .collect();
+        origins.sort();
+        let shared = origins
+            .iter()
+            .zip(origins.iter().skip(1))
+            .find(|(first, second)| first == second);
+        require(
+            shared.is_none(),
+            format!(
+                "log.origin {} stands twice; each domain has a log of its own",
+                shared.map_or("", |(origin, _)| origin.as_str())
+            ),
+        )?;
         let mut names: Vec<_> = self.domains.iter().map(|domain| &domain.name).collect();
         names.sort();
         let twice = names

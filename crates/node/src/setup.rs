@@ -122,7 +122,14 @@ impl Setup {
         let Some(apihub) = self.apihub.clone() else {
             return;
         };
-        tokio::spawn(apihub.clone().watch(self.domains.clone()));
+        let config = self.config.clone();
+        let is_fit = move |table: &DomainTable| {
+            for domain in table.anchored() {
+                config.validate_domain(domain)?;
+            }
+            Ok(())
+        };
+        tokio::spawn(apihub.clone().watch(self.domains.clone(), is_fit));
         // Beside serving: a folder of millions of bricks takes its time.
         tokio::task::spawn_blocking(move || match apihub.unserved() {
             Ok(Unserved { bricks, anchors }) => tracing::warn!(

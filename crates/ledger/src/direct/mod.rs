@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use evm::{Address, Anchoring, Sender};
-use keyssi::{AnchorId, AnchorKind, Domain};
+use keyssi::{AnchorId, AnchorKind, AnchorValueKind, Domain};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
@@ -43,6 +43,12 @@ pub use error::DirectError;
 const WRITES_MAX: usize = 64;
 /// Anchors of one transaction: more do not fit under the gas limit (`ledger.md` §2.4).
 const BATCH_ENTRIES_MAX: usize = 10;
+/// Characters of a component from which on the contract reverts: it counts in 8 bits.
+const COMPONENT_CHARS_END: usize = 256;
+/// Where the key stands in `ssi:sza:<domain>:<specific>:<key>:v0`.
+const CONTROL_SEGMENT: usize = 4;
+/// Base64 of 33 bytes.
+const COMPRESSED_KEY_CHARS: usize = 44;
 /// How long a failure says that the ledger is not ready.
 const FAILURE_FRESH: Duration = Duration::from_secs(10);
 
@@ -194,6 +200,10 @@ impl Target for DirectLedger {
         self.write_placed(entries).await
     }
 
+    fn never_holds(&self, entry: &Entry) -> Option<String> {
+        never_holds(entry)
+    }
+
     /// Those that are as deep in the chain as configured.
     async fn settled(&self, id: &AnchorId, newest: &[String]) -> Result<usize, LedgerError> {
         self.0.settled(id, newest, self.0.read_deadline()).await
@@ -223,6 +233,34 @@ impl Direct {
     fn read_deadline(&self) -> Instant {
         Instant::now() + self.options.read_time_max
     }
+}
+
+/// What the contract refuses or cannot read, although the rules allow it (`ledger.md` §2.3, §2.4).
+fn never_holds(entry: &Entry) -> Option<String> {
+    let is_long = |text: &str| {
+        text.split(':')
+            .any(|part| part.len() >= COMPONENT_CHARS_END)
+    };
+    let reason = if entry.value.kind() == AnchorValueKind::Transfer {
+        "the contract cannot hand an anchor over: no value could follow; make a new anchor"
+    } else if is_long(entry.id.plain()) || is_long(entry.value.plain()) {
+        "the contract takes at most 255 characters between two colons; leave the hint out"
+    } else if has_compressed_key(&entry.id) {
+        "the contract knows uncompressed public keys only; name the anchor by that form"
+    } else {
+        return None;
+    };
+    Some(reason.to_owned())
+}
+
+/// Whether the key in a signed anchor's id has 33 bytes and not 65.
+fn has_compressed_key(id: &AnchorId) -> bool {
+    let control = id
+        .plain()
+        .split(':')
+        .nth(CONTROL_SEGMENT)
+        .unwrap_or_default();
+    id.kind() == AnchorKind::Signed && control.len() <= COMPRESSED_KEY_CHARS
 }
 
 fn check_batch(entries: &[Entry]) -> Result<(), BatchError> {

@@ -1,6 +1,6 @@
 //! Carrying entries from the outbox to the other ledger.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Inner;
 use super::outbox::{Conflict, Waiting};
-use super::refresh::{Relation, relation};
+use super::refresh::{Relation, check_foreign, relation};
 use crate::contract::{Entry, Intent, Ledger};
 use crate::error::LedgerError;
 
@@ -61,7 +61,7 @@ impl Trouble {
     }
 
     /// The anchors that are to be left alone for now, and until when the first of them is.
-    fn paused(&self) -> (Vec<String>, Option<Instant>) {
+    fn paused(&self) -> (BTreeSet<String>, Option<Instant>) {
         let troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let paused = troubles.iter().filter(|(_, attempts)| attempts.next > now);
@@ -89,8 +89,9 @@ fn pause(count: u32) -> Duration {
     longest / 2 + longest.mul_f64(f64::from(byte[0]) / 255.0)
 }
 
-/// The next entry of an anchor that the other ledger lacks, and what waits from it on.
-type Next = (Entry, Waiting);
+/// The next entry of an anchor that the other ledger lacks, and its place in the outbox; `None`
+/// where it is in none, and only stands before one that is.
+type Next = (Entry, Option<(u64, u64)>);
 
 /// What is to be done about an anchor.
 enum Step {
@@ -191,6 +192,7 @@ async fn look(inner: &Inner, id: &AnchorId, waiting: Waiting) -> Result<Step, Le
             u64::MAX
         }
         Relation::Apart => {
+            check_foreign(id, &there)?;
             let conflict = Conflict { here, there };
             inner.keep_conflict(id, conflict, waiting).await?;
             return Ok(Step::Done);
@@ -220,7 +222,8 @@ async fn look(inner: &Inner, id: &AnchorId, waiting: Waiting) -> Result<Step, Le
         value,
         intent,
     };
-    Ok(Step::Send(Box::new((entry, rest))))
+    let queued = rest.into_iter().find(|(_, version)| *version == held);
+    Ok(Step::Send(Box::new((entry, queued))))
 }
 
 /// Sends entries of different anchors at once, or one by one where that is not possible; says
@@ -232,10 +235,18 @@ async fn send(inner: &Inner, batch: Vec<Next>) -> bool {
     match outcome {
         Ok(placed) => {
             let mut placed = placed.into_iter();
-            for (entry, waiting) in batch {
-                let first = waiting.into_iter().take(1).collect();
-                let placed = placed.next().flatten();
-                let recorded = inner.record_carried(&entry.id, first, placed).await;
+            for (entry, queued) in batch {
+                // Without a place it is the next look that finds it there: an answer alone takes
+                // nothing out of the outbox.
+                let (Some(queued), Some(placed)) = (queued, placed.next().flatten()) else {
+                    let why = "the ledger took the entry; whether it holds it is looked at next";
+                    let unseen = LedgerError::Unavailable(Some(why.into()));
+                    inner.trouble.note(&entry.id, &unseen);
+                    continue;
+                };
+                let recorded = inner
+                    .record_carried(&entry.id, vec![queued], Some(placed))
+                    .await;
                 match recorded {
                     Ok(()) => inner.trouble.clear(&entry.id),
                     // It stands there; the next look finds it.
@@ -244,18 +255,12 @@ async fn send(inner: &Inner, batch: Vec<Next>) -> bool {
             }
             true
         }
-        Err(error) if is_one => {
+        // A ledger that is down is not asked ten times more. One that refuses an entry is not down.
+        Err(error) if is_one || matches!(error.source, LedgerError::Unavailable(_)) => {
             for (entry, _) in &batch {
                 inner.trouble.note(&entry.id, &error.source);
             }
-            false
-        }
-        // A ledger that is down is not asked ten times more.
-        Err(error) if matches!(error.source, LedgerError::Unavailable(_)) => {
-            for (entry, _) in &batch {
-                inner.trouble.note(&entry.id, &error.source);
-            }
-            false
+            !matches!(error.source, LedgerError::Unavailable(_))
         }
         Err(_) => {
             let mut any = false;

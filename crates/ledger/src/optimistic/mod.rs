@@ -40,6 +40,12 @@ pub trait Target: Ledger {
     /// As [`Ledger::write_all`].
     async fn carry(&self, entries: Vec<Entry>) -> Result<Vec<Option<Placed>>, BatchError>;
 
+    /// Why this ledger can never hold an entry that the rules allow, and what to do instead; `None`
+    /// when it can. Such an entry is refused before it is acknowledged.
+    fn never_holds(&self, _: &Entry) -> Option<String> {
+        None
+    }
+
     /// How many of the versions of an anchor, which were just read here, this ledger does not take
     /// back any more, counted from the first. All, unless the ledger is a chain.
     ///
@@ -104,6 +110,9 @@ impl Ledger for OptimisticLedger {
         let inner = &self.0;
         for (index, entry) in entries.iter().enumerate() {
             let at = |source| BatchError { index, source };
+            if let Some(reason) = inner.target.never_holds(entry) {
+                return Err(at(LedgerError::Unsupported { reason }));
+            }
             let conflict = inner.conflict(&entry.id).await.map_err(at)?;
             if conflict.is_some() {
                 return Err(at(LedgerError::Conflict));

@@ -1,17 +1,22 @@
 //! The outbox as it lies in the store: what waits, what conflicts, what was carried where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use engine::DomainId;
+use engine::{DomainId, EngineError};
 use keyssi::AnchorId;
 use serde::{Deserialize, Serialize};
 
 use super::Inner;
 use crate::commit::Record;
 use crate::error::LedgerError;
-use crate::keys::{self, OUTBOX, OutboxRecord};
+use crate::keys::{self, OPENINGS, OUTBOX, OutboxRecord};
+use crate::log::Log;
+use crate::log_records::Behind;
 use crate::placed::Placed;
 use crate::shared::{Shared, corrupt};
+
+/// Entries that are queued in one batch when the outbox carries to another ledger.
+const QUEUED_AT_ONCE: usize = 512;
 
 /// Two histories of one anchor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +51,7 @@ impl Inner {
     pub(super) async fn waiting(
         &self,
         most: usize,
-        skip: Vec<String>,
+        skip: BTreeSet<String>,
     ) -> Result<Vec<(AnchorId, Waiting)>, LedgerError> {
         let read = self.log.read(move |shared, domain| {
             let found = scan_queue(shared, domain, most, &skip)?;
@@ -164,6 +169,111 @@ impl Inner {
     }
 }
 
+impl Log {
+    /// How the ledger is called that entries of this domain wait to be carried to; `None` when none
+    /// wait.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn waits_for(&self) -> Result<Option<String>, LedgerError> {
+        let read = self.read(|shared, domain| {
+            if scan_queue(shared, domain, 1, &BTreeSet::new())?.is_empty() {
+                return Ok(None);
+            }
+            let target = target(shared, domain)?;
+            Ok(Some(target.unwrap_or_else(|| "another ledger".to_owned())))
+        });
+        Ok(read.await?.flatten())
+    }
+
+    /// Makes sure that the outbox carries to the ledger of this name. If it carried to another one,
+    /// or to none, all entries of the domain are queued: those that the ledger holds already are
+    /// taken out again when they are looked at, the others are what it lacks. Can be cut off
+    /// anywhere: the name is written last.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn carry_to(&self, name: &str) -> Result<(), LedgerError> {
+        let known = self.read(target).await?;
+        if known.flatten().as_deref() == Some(name) {
+            return Ok(());
+        }
+        let mut next = 0;
+        loop {
+            let read = self.read(move |shared, domain| next_openings(shared, domain, next));
+            let found = read.await?.unwrap_or_default();
+            let Some((last, _)) = found.last() else { break };
+            next = last + 1;
+            let queue = move |domain: DomainId| {
+                let queued = |(place, behind): &(u64, Behind)| {
+                    let carried = OutboxRecord::Carried {
+                        anchor: &behind.anchor,
+                        version: behind.version,
+                    };
+                    [
+                        Record {
+                            family: OUTBOX,
+                            key: keys::outbox(domain, OutboxRecord::Queued(*place)),
+                            value: Some(keys::encode_numbered(behind.version, &behind.anchor)),
+                        },
+                        Record {
+                            family: OUTBOX,
+                            key: keys::outbox(domain, carried),
+                            value: None,
+                        },
+                    ]
+                };
+                found.iter().flat_map(queued).collect()
+            };
+            self.write(queue).await?;
+        }
+        let name = name.as_bytes().to_vec();
+        let named = move |domain| {
+            vec![Record {
+                family: OUTBOX,
+                key: keys::outbox(domain, OutboxRecord::Target),
+                value: Some(name.clone()),
+            }]
+        };
+        self.write(named).await
+    }
+}
+
+/// The next entries that can be opened, from a place on.
+fn next_openings(
+    shared: &Shared,
+    domain: DomainId,
+    from: u64,
+) -> Result<Vec<(u64, Behind)>, LedgerError> {
+    let mut found = Vec::new();
+    let (first, end) = (keys::opening(domain, from), keys::opening(domain, u64::MAX));
+    let walked = shared.engine.range(OPENINGS, &first, &end, |key, stored| {
+        let place = key
+            .last_chunk::<8>()
+            .map(|place| u64::from_be_bytes(*place));
+        let (Some(place), Some(behind)) = (place, Behind::decode(stored)) else {
+            return Err(corrupt("an opening".to_owned()));
+        };
+        if found.len() == QUEUED_AT_ONCE {
+            // Ends the walk; not an error of the store.
+            return Err(EngineError::Reopening);
+        }
+        found.push((place, behind));
+        Ok(())
+    });
+    match walked {
+        Err(_) if found.len() == QUEUED_AT_ONCE => Ok(found),
+        walked => Ok(walked.map(|()| found)?),
+    }
+}
+
+fn target(shared: &Shared, domain: DomainId) -> Result<Option<String>, LedgerError> {
+    let key = keys::outbox(domain, OutboxRecord::Target);
+    let stored = shared.engine.get(OUTBOX, &key)?;
+    let text = stored.map(String::from_utf8).transpose();
+    Ok(text.map_err(|_| corrupt("the name of a ledger".to_owned()))?)
+}
+
 fn removal(domain: DomainId, place: u64) -> Record {
     Record {
         family: OUTBOX,
@@ -176,13 +286,14 @@ fn scan_queue(
     shared: &Shared,
     domain: DomainId,
     most: usize,
-    skip: &[String],
+    skip: &BTreeSet<String>,
 ) -> Result<Vec<(String, Waiting)>, LedgerError> {
     let from = keys::outbox(domain, OutboxRecord::Queued(0));
     let to = keys::outbox(domain, OutboxRecord::Queued(u64::MAX));
     let mut order = Vec::new();
     let mut found: BTreeMap<String, Waiting> = BTreeMap::new();
-    shared.engine.range(OUTBOX, &from, &to, |key, stored| {
+    let mut is_full = false;
+    let walked = shared.engine.range(OUTBOX, &from, &to, |key, stored| {
         let place = key
             .last_chunk::<8>()
             .map(|place| u64::from_be_bytes(*place));
@@ -191,12 +302,21 @@ fn scan_queue(
         };
         if let Some(waiting) = found.get_mut(anchor) {
             waiting.push((place, version));
-        } else if order.len() < most && !skip.iter().any(|skipped| skipped == anchor) {
+        } else if !skip.contains(anchor) {
+            if order.len() == most {
+                is_full = true;
+                // Ends the walk; not an error of the store.
+                return Err(EngineError::Reopening);
+            }
             order.push(anchor.to_owned());
             found.insert(anchor.to_owned(), vec![(place, version)]);
         }
         Ok(())
-    })?;
+    });
+    match walked {
+        Err(_) if is_full => {}
+        walked => walked?,
+    }
     let in_order = order
         .into_iter()
         .filter_map(|anchor| found.remove_entry(&anchor));

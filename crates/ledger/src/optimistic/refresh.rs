@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use keyssi::AnchorId;
+use keyssi::{AnchorId, AnchorValue};
 use tokio::time::{Instant, timeout};
 
 use super::Inner;
@@ -75,6 +75,18 @@ pub(super) fn relation(here: &[String], there: &[String]) -> Relation {
     }
 }
 
+/// Whether a history that goes another way is one at all: a ledger that answers nonsense is in no
+/// conflict with anybody.
+pub(super) fn check_foreign(id: &AnchorId, there: &[String]) -> Result<(), LedgerError> {
+    let parsed = there.iter().map(|value| AnchorValue::parse_stored(value));
+    let values: Vec<_> = parsed
+        .collect::<Result<_, _>>()
+        .map_err(|error| LedgerError::Unavailable(Some(error.into())))?;
+    keyssi::check_history(id, values)
+        .map(drop)
+        .map_err(|error| LedgerError::Unavailable(Some(error.into())))
+}
+
 impl Inner {
     /// Compares an anchor with the other ledger and takes over what is new there; says whether
     /// anything was. Where the two went apart, both are kept.
@@ -89,6 +101,7 @@ impl Inner {
                 Ok(true)
             }
             Relation::Apart => {
+                check_foreign(id, &there)?;
                 let waiting = self.waiting_of(id, here.len() as u64).await?;
                 let conflict = Conflict { here, there };
                 self.keep_conflict(id, conflict, waiting).await?;
