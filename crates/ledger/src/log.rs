@@ -228,6 +228,36 @@ impl Log {
         read.await.map(Option::flatten)
     }
 
+    /// The root on a chain with this number, from 1.
+    pub(crate) async fn publication(
+        &self,
+        sequence: u64,
+    ) -> Result<Option<Publication>, LedgerError> {
+        let read = self.read(move |shared, domain| shared.publication(domain, sequence));
+        read.await.map(Option::flatten)
+    }
+
+    /// Forgets the roots after number `last`, up to `recorded`.
+    pub(crate) async fn forget_publications(
+        &self,
+        last: u64,
+        recorded: u64,
+    ) -> Result<(), LedgerError> {
+        self.write(move |domain| {
+            let record = |record, value| Record {
+                family: keys::LOG,
+                key: keys::log(domain, record),
+                value,
+            };
+            let gone = (last + 1..=recorded).map(LogRecord::Publication);
+            let mut records: Vec<_> = gone.map(|gone| record(gone, None)).collect();
+            let last = last.to_be_bytes().to_vec();
+            records.push(record(LogRecord::LastSequence, Some(last)));
+            records
+        })
+        .await
+    }
+
     /// The first root on a chain that covers a leaf.
     ///
     /// # Errors

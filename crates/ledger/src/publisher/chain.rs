@@ -51,10 +51,10 @@ impl Inner {
         }
         let sequence = last.as_ref().map_or(0, |last| last.chain.sequence);
         match head.sequence.cmp(&sequence) {
-            Ordering::Less => Err(foreign(
-                head.sequence,
-                format!("{sequence} batches were there"),
-            )),
+            Ordering::Less => {
+                self.take_back(&head, sequence).await?;
+                Ok(Recorded::Some)
+            }
             Ordering::Equal => {
                 if let Some(last) = &last {
                     check_last(last, &head)?;
@@ -78,6 +78,29 @@ impl Inner {
             chain_id: chain.chain_id,
             contract: chain.contract.clone(),
         })
+    }
+
+    /// Takes back what was recorded of batches that have left the chain: it was replaced deeper than
+    /// configured, or its node has fallen behind. Their roots are published again, or recorded again
+    /// when they are back.
+    async fn take_back(&self, head: &Head, recorded: u64) -> Result<(), PublisherError> {
+        match self.log().publication(head.sequence).await? {
+            Some(still) => check_last(&still, head)?,
+            None if head.sequence == 0 => {}
+            None => {
+                let detail = format!("{recorded} batches were recorded, and this one is not");
+                return Err(foreign(head.sequence, detail));
+            }
+        }
+        tracing::error!(
+            domain = %self.domain(),
+            "roots of batches {} to {recorded} have left the chain",
+            head.sequence + 1
+        );
+        self.log()
+            .forget_publications(head.sequence, recorded)
+            .await?;
+        Ok(())
     }
 
     /// Whether our log has this root at this size.

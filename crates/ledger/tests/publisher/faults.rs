@@ -136,6 +136,34 @@ async fn what_is_not_of_our_log_ends_all_publishing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recorded_batches_that_leave_the_chain_are_published_again() {
+    let ground = Ground::new().await;
+    let node = ground.node().await;
+    for (written, size) in [(0..5, 5), (5..10, 10)] {
+        node.write(written).await;
+        let running = run(&ground.publisher(&node, BY_SIZE));
+        node.until_published(size).await;
+        end(running).await;
+    }
+    let before = node.published().await.unwrap();
+    ground.anvil.reorg(1).unwrap();
+    assert_eq!(ground.head().await.sequence, 1);
+    // As after a restart: nobody remembers what was sent.
+    let publisher = ground.publisher(&node, BY_SIZE);
+    publisher.check().await.unwrap();
+    assert_eq!(node.published().await.unwrap().size, 5);
+    let running = run(&publisher);
+    node.until_published(10).await;
+    end(running).await;
+    let again = node.published().await.unwrap();
+    assert_eq!(again.chain.sequence, 2);
+    assert!(again.chain.block > before.chain.block);
+    for place in [0, 9] {
+        prove(&ground, &node, place).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_that_leaves_the_chain_before_it_is_deep_enough_was_never_recorded() {
     let ground = Ground::new().await;
     let node = ground.node().await;
