@@ -43,7 +43,7 @@ fn a_version_of_a_node_is_proven_by_the_chain() -> Result<()> {
         "[[domain]]\nname = \"default\"\nanchoring = \"evm-roots\"\n\
          [domain.log]\norigin = {ORIGIN:?}\n\
          [domain.evm]\nrpc = {rpc:?}\nchain_id = 31337\ncontract = {registry:?}\n\
-         account_key = {account:?}\npoll_ms = 50\nbatch_entries_max = 1\nbatch_ms_max = 100\n"
+         account_key = {account:?}\nconfirmations = 1\npoll_ms = 50\nbatch_entries_max = 1\nbatch_ms_max = 100\n"
     ))?;
     let place = Place::with_node(&format!("http://{}", server.address()))?;
     place.write("a.txt", "a")?;

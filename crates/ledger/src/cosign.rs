@@ -132,7 +132,7 @@ pub type Proofs<'a> = dyn Fn(u64, u64) -> BoxFuture<'static, Option<Vec<Hash>>> 
 /// Asks all witnesses at once to cosign a checkpoint, and gives the cosignatures that hold under
 /// the policy. `proofs` makes the consistency proof between two sizes of this log.
 ///
-/// Takes at most [`WITNESS_TIME_MAX`]. May be dropped at any point: a witness that has cosigned
+/// Takes at most five seconds. May be dropped at any point: a witness that has cosigned
 /// meanwhile says so the next time.
 pub async fn collect(
     witnesses: &mut Witnesses,

@@ -106,8 +106,8 @@ pub struct EvmConfig {
     /// `KILN_CHAIN_KEY`.
     #[serde(default)]
     pub account_key: PathBuf,
-    /// Blocks, the transaction's own included, after which it counts.
-    #[serde(default = "one")]
+    /// Blocks, the transaction's own included, after which it counts. There is no default: what a
+    /// chain takes back after so many blocks is lost, and only the operator knows the chain.
     pub confirmations: u64,
     /// Time between two looks at the chain, in milliseconds: about a third of its block time. A
     /// transaction that is not mined is sent again after 20 looks, and replaced after 60.
@@ -166,10 +166,6 @@ pub struct EthAdapterConfig {
     /// File with the token that callers send as `Authorization: Bearer`; needed beyond loopback.
     #[serde(default)]
     pub token_file: PathBuf,
-}
-
-const fn one() -> u64 {
-    1
 }
 
 const fn poll_ms() -> u64 {
