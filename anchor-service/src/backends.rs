@@ -9,7 +9,7 @@ use anyhow::Context;
 use keyssi::Domain;
 use ledger::{
     EmbeddedLedger, Ledger, Log, LogKeeper, LogSigner, OptimisticLedger, Publisher, Senders,
-    Witnesses,
+    SignerError, Witnesses,
 };
 use node::{AnchoringKind, DomainConfig, Openings};
 use tokio::task::AbortHandle;
@@ -198,11 +198,23 @@ impl Backends {
         if let Some((other, _)) = other {
             anyhow::bail!("log.origin {origin} is the log of domain {other}; each has its own");
         }
-        let keys = self.log_keys(config, &origin)?;
+        let log = self.0.embedded.log(&config.name);
+        let last = log.checkpoint().await?;
+        let signed_as = last.and_then(|note| note.checkpoint().ok());
+        if let Some(found) = signed_as.as_ref().map(|last| &last.origin)
+            && *found != origin
+        {
+            // Said before a key is made for the other name.
+            return Err(SignerError::OriginChanged {
+                found: found.clone(),
+                configured: origin,
+            }
+            .into());
+        }
+        let keys = self.log_keys(config, &origin, signed_as.is_some())?;
         let policy = policy(config, &keys)?;
         let witnesses = config.log.witnesses.iter().map(String::as_str);
         let witnesses = Witnesses::new(witnesses).context("log.witnesses")?;
-        let log = self.0.embedded.log(&config.name);
         let signer = LogSigner::open(log, origin, keys, policy).await?;
         let keeper = LogKeeper::new(signer);
         tokio::spawn(keeper.clone().sign_on());
@@ -213,7 +225,13 @@ impl Backends {
         Ok(keeper)
     }
 
-    fn log_keys(&self, config: &DomainConfig, origin: &Origin) -> anyhow::Result<Vec<LogKey>> {
+    /// The keys of a log, the present one first; it is made if the log `is_signed` by none yet.
+    fn log_keys(
+        &self,
+        config: &DomainConfig,
+        origin: &Origin,
+        is_signed: bool,
+    ) -> anyhow::Result<Vec<LogKey>> {
         let read = |path: &Path, text: &str| {
             let key = LogKey::parse(text)
                 .with_context(|| format!("{} is not a log's key", path.display()))?;
@@ -232,8 +250,18 @@ impl Backends {
         } else {
             own.clone()
         };
-        let text =
-            node::load_or_create_key_file(&path, |seed| LogKey::from_seed(origin, seed).to_text())?;
+        // During a rotation the present key is new.
+        let text = if is_signed && config.log.old_key.as_os_str().is_empty() {
+            node::load_key_file(&path).with_context(|| {
+                format!(
+                    "the log {origin} is signed with a key that is not there; put {} back from a \
+                     backup, or name the new key in log.key and the former one in log.old_key",
+                    path.display()
+                )
+            })?
+        } else {
+            node::load_or_create_key_file(&path, |seed| LogKey::from_seed(origin, seed).to_text())?
+        };
         let mut keys = vec![read(&path, &text)?];
         let old = &config.log.old_key;
         if !old.as_os_str().is_empty() {

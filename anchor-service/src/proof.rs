@@ -52,14 +52,20 @@ pub(crate) async fn proof(
     let found = find(backend, id, version).await?;
     let log = backend.log().ok_or_else(|| no_log(backend))?;
     let publication = log.publication_of(found.place).await.map_err(failed)?;
-    let (note, chain) = match publication {
+    let published = match publication {
         Some(Publication { note, chain, .. }) => {
             let note = SignedNote::parse(&note);
-            (note.map_err(|error| damaged(&error))?, Some(chain))
+            Some((note.map_err(|error| damaged(&error))?, chain))
         }
-        None => match covering(backend, found.place).await? {
-            Some(note) => (note, None),
-            None => return Ok(not_yet()),
+        None => None,
+    };
+    let (note, chain) = match published {
+        Some((note, chain)) if is_good_now(backend, &note) => (note, Some(chain)),
+        // Signed by a former key, or before the policy: one of today is worth more than the chain.
+        published => match (covering(backend, found.place).await?, published) {
+            (Some(note), _) => (note, None),
+            (None, Some((note, chain))) => (note, Some(chain)),
+            (None, None) => return Ok(not_yet()),
         },
     };
     let size = note.checkpoint().map_err(|error| damaged(&error))?.size;
@@ -100,6 +106,19 @@ async fn covering(backend: &Backend, place: u64) -> Result<Option<SignedNote>, A
     let note = note.map_err(|error| ledger_error("", error))?;
     let covers = |note: &SignedNote| note.checkpoint().is_ok_and(|it| it.size > place);
     Ok(note.filter(covers))
+}
+
+/// Whether a note satisfies those who follow the log's present key and policy.
+fn is_good_now(backend: &Backend, note: &SignedNote) -> bool {
+    let Some(keeper) = &backend.log else {
+        return false;
+    };
+    let signer = keeper.signer();
+    match (signer.policy(), signer.keys().first()) {
+        (Some(policy), _) if policy.check(note).is_err() => false,
+        (_, Some(key)) => translog::verify_note(note, &[key.verifier().clone()]).is_ok(),
+        (_, None) => false,
+    }
 }
 
 fn not_yet() -> Response {

@@ -278,6 +278,18 @@ fn an_erased_opening_excuses_one_anchor_and_no_more() -> Result<()> {
     erased.records[8].opening = None;
     ensure!(run(erased)?.exit == 0, "a tombstone that nobody can open");
 
+    // A tombstone where nothing was erased.
+    let mut log = sound.clone();
+    let opening = log.records[0].opening.as_ref();
+    let id = opening.context("an opening")?.anchor_id.clone();
+    log.push(Op::Erased, &id, "", &mut random);
+    run(log)?.require_found(&Expected {
+        kind: "rule",
+        index: Some(8),
+        path: None,
+        exit: 10,
+    })?;
+
     // One erased entry, and two anchors that lack one: the second one is not excused.
     let mut log = sound.clone();
     log.records[2].opening = None;

@@ -60,6 +60,24 @@ fn another_origin_is_refused() {
 }
 
 #[test]
+fn a_lost_key_is_not_replaced_by_a_new_one() {
+    let mut live = Live::start(&usual());
+    live.anchor(0..2);
+    live.checkpoint(2);
+    live.stop();
+    let (file, aside) = (live.key_file(), live.key_file().with_extension("aside"));
+    std::fs::rename(&file, &aside).unwrap();
+    let refused = live.start_again(&usual()).unwrap_err().to_string();
+    for part in ["put ", "back from a backup", "log.old_key"] {
+        assert!(refused.contains(part), "{part} is not in {refused}");
+    }
+    assert!(!file.exists(), "a key was made that signed nothing");
+    std::fs::rename(&aside, &file).unwrap();
+    live.start_again(&usual()).unwrap();
+    live.checkpoint(2);
+}
+
+#[test]
 fn a_key_that_others_can_read_is_refused() {
     let mut live = Live::start(&usual());
     live.anchor(0..2);

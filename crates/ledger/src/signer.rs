@@ -36,12 +36,14 @@ pub struct LogSigner {
 pub enum SignerError {
     /// Another name than the log was given with its first checkpoint.
     #[error(
-        "the log is called {found} in all its checkpoints and keeps its name; \
+        "the log is called {found} in all its checkpoints and keeps its name, not {configured}; \
          set log.origin = \"{found}\", or start with a new data folder"
     )]
     OriginChanged {
         /// The name in its checkpoints.
         found: Origin,
+        /// The name that it was to have.
+        configured: Origin,
     },
     /// None of the keys signed the last checkpoint.
     #[error(
@@ -121,6 +123,7 @@ impl LogSigner {
         if checkpoint.origin != self.origin {
             return Err(SignerError::OriginChanged {
                 found: checkpoint.origin,
+                configured: self.origin.clone(),
             });
         }
         let verifiers: Vec<_> = self.keys.iter().map(|key| key.verifier().clone()).collect();

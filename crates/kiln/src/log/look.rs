@@ -13,7 +13,7 @@ use super::finding::{Finding, Kind, Stop};
 use super::memory::Memory;
 use super::replay::{Openings, Replay};
 use super::rules::Counts;
-use super::trust::{Believed, Trust};
+use super::trust::{Believed, Newest, Trust};
 use crate::exit::{Exit, Failure};
 
 /// A reader of one log.
@@ -70,8 +70,8 @@ impl Reader {
 
     /// Looks at the log once.
     pub(super) async fn look(&mut self) -> Look {
-        let newest = match self.trust.newest(&self.files.log).await {
-            Ok(Some(newest)) => newest,
+        let (believed, newest) = match self.trust.newest(&self.files.log).await {
+            Ok(Some(Newest { believed, shown })) => (believed, shown),
             Ok(None) => return Look::Failed(no_checkpoint()),
             Err(stop) => return stop.into(),
         };
@@ -86,14 +86,15 @@ impl Reader {
             Err(failure) => return Look::Failed(failure),
         };
         let mut looked = Looked {
-            checkpoint: Some(newest.checkpoint.clone()),
-            newest_cosignature_s: newest.newest_cosignature_s,
+            checkpoint: Some(believed.checkpoint.clone()),
+            newest_cosignature_s: believed.newest_cosignature_s,
             remembered: remembered.as_ref().map(|it| it.checkpoint.size),
             is_news: true,
             ..Looked::default()
         };
         let mut all: Vec<Believed> = self.further.clone();
         all.extend(remembered);
+        all.push(believed);
         all.push(newest.clone());
         let outcome = self.compare(&all, &newest).await;
         looked.entries = self.replay.size();

@@ -103,6 +103,9 @@ impl Replay {
             self.fetch_openings(log.files, id),
         )?;
         if self.openings == Openings::Unknown {
+            if openings.is_none() {
+                self.check_withheld(log).await?;
+            }
             self.openings = match openings {
                 Some(_) => Openings::Public,
                 None => Openings::Withheld,
@@ -138,6 +141,22 @@ impl Replay {
             self.compare_former(log);
         }
         Ok(bundle.check_whole(id)?)
+    }
+
+    /// A log withholds all its openings or none: where the first bundle has none, the last has none.
+    async fn check_withheld(&self, log: Log<'_>) -> Result<(), Stop> {
+        let last = log.checkpoint.size.saturating_sub(1) / WIDTH;
+        let width = u16::try_from(log.checkpoint.size - last * WIDTH).map_err(|_| too_large())?;
+        let id = BundleId::new(last, width).map_err(|_| too_large())?;
+        if log.files.openings(id).await?.is_none() {
+            return Ok(());
+        }
+        let text = "the bundle of openings is missing, and later ones are there";
+        let first = BundleId::new(self.tree.size() / WIDTH, 1).map_err(|_| too_large())?;
+        Err(Finding::new(Kind::Missing, text)
+            .at(self.tree.size())
+            .file(first.full().openings_path())
+            .into())
     }
 
     async fn fetch_openings(

@@ -86,7 +86,11 @@ impl Rules {
             .map_err(|error| broken("the anchor id is malformed", &error))?;
         let key = Sha256::digest(&opening.anchor_id).into();
         if entry.op == Op::Erased {
-            // It commits to the anchor of which something was erased, and to no value.
+            // It commits to the anchor of which something was erased, and to no value. What was
+            // erased stands before it, and explains nothing else any more.
+            if !self.take(&Excuse::Any) {
+                return Err(rule("it says that something was erased, and nothing was"));
+            }
             self.anchors.insert(key, Anchor::Ended);
             return Ok(());
         }
@@ -147,6 +151,10 @@ impl Rules {
     fn take(&mut self, excuse: &Excuse) -> bool {
         let found = match excuse {
             Excuse::First => self.erased_first.first().copied(),
+            Excuse::Any => {
+                let first = self.erased_first.first().or(self.erased_later.first());
+                first.copied()
+            }
             // The earliest that fits: a later one may fit more anchors.
             Excuse::LaterAfter(index) => {
                 let after = self.erased_later.range(index + 1..);
@@ -176,6 +184,8 @@ enum Excuse {
     First,
     /// One after this one.
     LaterAfter(u64),
+    /// Any one.
+    Any,
 }
 
 /// The operation has to be what the value is.

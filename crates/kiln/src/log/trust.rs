@@ -35,6 +35,14 @@ pub(super) struct Believed {
     pub(super) newest_cosignature_s: Option<u64>,
 }
 
+/// What a log shows as its newest checkpoint.
+pub(super) struct Newest {
+    /// The one that is believed.
+    pub(super) believed: Believed,
+    /// The newest that the log signed, which may lack cosignatures: it has to fit all the same.
+    pub(super) shown: Believed,
+}
+
 impl Trust {
     /// Reads the options.
     ///
@@ -64,19 +72,26 @@ impl Trust {
     ///
     /// # Errors
     /// A finding if it is not signed as it has to be, or why it cannot be fetched.
-    pub(super) async fn newest(&self, log: &Source) -> Result<Option<Believed>, Stop> {
+    pub(super) async fn newest(&self, log: &Source) -> Result<Option<Newest>, Stop> {
         let Some(bytes) = log.fetch("checkpoint", translog::NOTE_BYTES_MAX).await? else {
             return Ok(None);
         };
         let refused = match self.believe(&bytes, "checkpoint") {
             Err(Refused::NoQuorum(finding)) => finding,
             Err(Refused::Other(finding)) => return Err(finding.into()),
-            Ok(believed) => return Ok(Some(believed)),
+            Ok(believed) => {
+                let shown = believed.clone();
+                return Ok(Some(Newest { believed, shown }));
+            }
         };
+        let shown = self.signed_by_log(&bytes, "checkpoint")?;
         let path = "checkpoint/cosigned";
         match log.fetch(path, translog::NOTE_BYTES_MAX).await? {
             None => Err(refused.into()),
-            Some(bytes) => Ok(Some(self.believe(&bytes, path)?)),
+            Some(bytes) => {
+                let believed = self.believe(&bytes, path)?;
+                Ok(Some(Newest { believed, shown }))
+            }
         }
     }
 

@@ -230,8 +230,11 @@ impl AccountArgs {
                 .next("give 0x and 64 hex digits, in a file of mode 0600 or in KILN_CHAIN_KEY")
         };
         let text = match &self.account_key {
-            Some(path) => node::load_key_file(path)
-                .map_err(|error| Failure::new(Exit::Local, error.to_string()).because(error))?,
+            Some(path) => node::load_key_file(path).map_err(|error| {
+                Failure::new(Exit::Local, "the account key cannot be used")
+                    .because(error)
+                    .next("name a file of mode 0600 with --account-key")
+            })?,
             None => std::env::var(KEY_VARIABLE)
                 .map(Zeroizing::new)
                 .map_err(|_| usage("there is no account key"))?,
@@ -267,5 +270,16 @@ fn of_registry(error: RegistryError) -> Failure {
         RegistryError::Garbage => Exit::Protocol,
         _ => Exit::Negative,
     };
-    Failure::new(exit, "the registry did not do it").because(error)
+    let next = match &error {
+        RegistryError::NotOwner { .. } => "use the key of the account that deployed the registry",
+        RegistryError::NoContract { .. } | RegistryError::OtherContract { .. } => {
+            "check --contract and --chain-id, or make a registry with `kiln registry deploy`"
+        }
+        _ => {
+            "check --rpc, and that the account has funds; `kiln registry show` tells what is there"
+        }
+    };
+    Failure::new(exit, "the registry did not do it")
+        .because(error)
+        .next(next)
 }
