@@ -136,6 +136,20 @@ impl EmbeddedLedger {
         Err(whole(LedgerError::Contended))
     }
 
+    /// Judges entries as a write would, and writes nothing.
+    ///
+    /// # Errors
+    /// [`BatchError`] names the first entry that is refused.
+    pub(crate) async fn judge(&self, entries: Vec<Entry>) -> Result<(), BatchError> {
+        let shared = Arc::clone(&self.shared);
+        let judged = tokio::task::spawn_blocking(move || judge(&shared, Purpose::Kept, &entries));
+        let ended = |_| BatchError {
+            index: 0,
+            source: LedgerError::Unavailable(None),
+        };
+        judged.await.map_err(ended)?.map(drop)
+    }
+
     /// Takes over a whole history from another ledger: checks it, and stores what is not here yet.
     /// What is here must be how it begins.
     ///

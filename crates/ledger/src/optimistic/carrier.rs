@@ -201,7 +201,11 @@ async fn look(inner: &Inner, id: &AnchorId, waiting: Waiting) -> Result<Step, Le
     let (carried, rest): (Waiting, Waiting) = waiting
         .into_iter()
         .partition(|(_, version)| *version < held);
-    inner.record_carried(id, carried, None).await?;
+    if !carried.is_empty() {
+        // It goes on: the pauses begin anew.
+        inner.record_carried(id, carried, None).await?;
+        inner.trouble.clear(id);
+    }
     let next = usize::try_from(held).ok().and_then(|held| here.get(held));
     let (Some(value), false) = (next, rest.is_empty()) else {
         return Ok(Step::Done);

@@ -111,6 +111,8 @@ impl Ledger for OptimisticLedger {
         for (index, entry) in entries.iter().enumerate() {
             let at = |source| BatchError { index, source };
             if let Some(reason) = inner.target.never_holds(entry) {
+                // What the rules refuse is refused by them.
+                inner.embedded.judge(entries.clone()).await?;
                 return Err(at(LedgerError::Unsupported { reason }));
             }
             let conflict = inner.conflict(&entry.id).await.map_err(at)?;
