@@ -79,7 +79,13 @@ fn mistakes_in_the_configuration_file_are_named() -> Result<()> {
         &["rate_limit.burst", "at least 1"],
     )?;
     let twice = "[[domain]]\nname = \"a\"\n[[domain]]\nname = \"a\"";
-    check(twice, &["domain a stands twice"])
+    check(twice, &["domain a stands twice"])?;
+    let log =
+        |name: &str| format!("[[domain]]\nname = {name:?}\n[domain.log]\norigin = \"one.log\"\n");
+    check(
+        &(log("a") + &log("b")),
+        &["log.origin one.log stands twice"],
+    )
 }
 
 #[test]
@@ -225,8 +231,9 @@ fn an_address_that_cannot_be_had_is_named() -> Result<()> {
     // An address of nobody (RFC 5737).
     check("192.0.2.1:8080", &["192.0.2.1:8080", "cannot listen"])?;
     drop(taken);
-    // What failed has left the folder as good as new.
+    // What failed has left the folder as good as new, but for the key of the log of that name.
     let launch = Launch::kiln_serve(&data, None)?;
+    let launch = launch.env("KILN__NODE__LOG_ORIGIN_PREFIX", "logs.example");
     assert!(NodeProcess::start(&launch)?.stop()?.success());
     Ok(())
 }

@@ -291,6 +291,19 @@ impl Config {
         for domain in &self.domains {
             self.validate_domain(domain)?;
         }
+        let mut names: Vec<_> = self.domains.iter().map(|domain| &domain.name).collect();
+        names.sort();
+        let twice = names
+            .iter()
+            .zip(names.iter().skip(1))
+            .find(|(first, second)| first == second);
+        require(
+            twice.is_none(),
+            format!(
+                "domain {} stands twice",
+                twice.map_or("", |(name, _)| name.as_str())
+            ),
+        )?;
         let logged = self.domains.iter().filter(|domain| domain.has_log());
         let mut origins: Vec<_> = logged
             .map(|domain| domain.origin(&self.node.log_origin_prefix))
@@ -305,19 +318,6 @@ impl Config {
             format!(
                 "log.origin {} stands twice; each domain has a log of its own",
                 shared.map_or("", |(origin, _)| origin.as_str())
-            ),
-        )?;
-        let mut names: Vec<_> = self.domains.iter().map(|domain| &domain.name).collect();
-        names.sort();
-        let twice = names
-            .iter()
-            .zip(names.iter().skip(1))
-            .find(|(first, second)| first == second);
-        require(
-            twice.is_none(),
-            format!(
-                "domain {} stands twice",
-                twice.map_or("", |(name, _)| name.as_str())
             ),
         )
     }
