@@ -79,6 +79,7 @@ async fn open_now(setup: &Setup) -> anyhow::Result<Part> {
         readiness,
         lock,
         listeners,
+        admin: Router::new(),
     })
 }
 

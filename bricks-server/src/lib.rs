@@ -70,6 +70,7 @@ fn open_now(setup: &Setup) -> anyhow::Result<Part> {
         readiness,
         lock,
         listeners: Vec::new(),
+        admin: Router::new(),
     })
 }
 

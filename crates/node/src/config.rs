@@ -8,6 +8,7 @@ use std::time::Duration;
 use keyssi::Domain;
 use serde::{Deserialize, Serialize};
 
+use crate::admin_config::AdminConfig;
 use crate::body::BodyLimits;
 use crate::domain_config::DomainConfig;
 
@@ -28,6 +29,8 @@ pub struct Config {
     pub cors: CorsConfig,
     /// Requests per client address.
     pub rate_limit: RateLimitConfig,
+    /// The operator's listener.
+    pub admin: AdminConfig,
     /// The domains served; none means one called `default`.
     #[serde(rename = "domain")]
     pub domains: Vec<DomainConfig>,
@@ -288,6 +291,7 @@ impl Config {
                 self.node.listen
             ),
         )?;
+        self.admin.validate()?;
         for domain in &self.domains {
             self.validate_domain(domain)?;
         }

@@ -6,7 +6,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -20,7 +19,7 @@ use crate::cors::{Cors, Surface};
 use crate::error::{empty, json, raw};
 use crate::guard::Guard;
 use crate::rate::RateLimiter;
-use crate::read_only;
+use crate::read_only::{self, ReadOnly};
 
 /// One part's answer to "can you serve?": `Err` says in words why not.
 pub type Readiness = Arc<dyn Fn() -> Result<(), &'static str> + Send + Sync>;
@@ -33,8 +32,8 @@ pub(crate) struct Front {
     pub guard: Option<Guard>,
     /// `None` switches the limit and its headers off.
     pub rate: Option<RateLimiter>,
-    /// Set while the node takes no writes; changed by the watcher.
-    pub read_only: Arc<AtomicBool>,
+    /// Whether the node takes writes.
+    pub read_only: ReadOnly,
     /// The parts of this process, by name.
     pub parts: Vec<(&'static str, Readiness)>,
     /// The services' routes.
@@ -81,8 +80,10 @@ impl Front {
                 .apply(Surface::Preflight, &headers, answer.headers_mut());
             return answer;
         }
-        let writes = read_only::may_write(request.method(), &path);
-        if writes && self.read_only.load(Ordering::Relaxed) {
+        let may_write = read_only::may_write(request.method(), &path);
+        // Held until there is an answer, so that a change of the mode can wait for it.
+        let admitted = may_write.then(|| self.read_only.admit());
+        if let Some(None) = admitted {
             crate::body::discard(&headers, request.into_body()).await;
             let mut answer = raw(StatusCode::METHOD_NOT_ALLOWED, "read only mode is active");
             self.cors
@@ -151,7 +152,7 @@ impl Front {
         } else {
             StatusCode::SERVICE_UNAVAILABLE
         };
-        let read_only = self.read_only.load(Ordering::Relaxed);
+        let read_only = self.read_only.is_active();
         typed_json(
             status,
             &json!({ "ready": ready, "readOnly": read_only, "parts": parts }),
@@ -159,7 +160,7 @@ impl Front {
     }
 }
 
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// A JSON answer of our own routes, with its content type.
 #[must_use]

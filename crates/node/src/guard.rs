@@ -68,7 +68,8 @@ impl Guard {
         }
     }
 
-    fn is_own(&self, host: &str) -> bool {
+    /// Whether a `Host` names this listener.
+    pub(crate) fn is_own(&self, host: &str) -> bool {
         let name = without_port(host);
         if let Ok(address) = name.trim_matches(['[', ']']).parse::<IpAddr>() {
             // Rebinding needs a name; a bare address is safe where the listener is open anyway.

@@ -2,6 +2,8 @@
 //!
 //! A service is a [`Part`]; [`serve`] puts everything else in front of it.
 
+mod admin;
+mod admin_config;
 mod allocator;
 pub mod apihub;
 mod body;
@@ -22,6 +24,8 @@ mod rate;
 mod read_only;
 mod setup;
 
+pub use admin::{Administrator, admin_addresses, parse_request};
+pub use admin_config::AdminConfig;
 pub use body::{BodyLimits, discard, hold, receive};
 pub use budget::{BodyBudget, Exhausted, Share};
 pub use config::{

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 use axum::Router;
@@ -28,7 +28,11 @@ use crate::front::{Front, Readiness};
 use crate::guard::Guard;
 use crate::rate::RateLimiter;
 use crate::setup::{ServeArgs, Setup};
-use crate::{listener, read_only};
+use crate::{
+    admin::{AdminListener, NodeState},
+    listener,
+    read_only::ReadOnly,
+};
 
 /// Threads for reads, hashing and signature checks. More than the disk has use for; the cap keeps
 /// a burst of cold reads from becoming a burst of threads.
@@ -49,6 +53,9 @@ pub struct Part {
     pub lock: File,
     /// Listeners of its own, beside the node's.
     pub listeners: Vec<ExtraListener>,
+    /// What operators may ask of it: routes that the admin listener serves below
+    /// `/admin/v1/<name>`, to callers that it knows.
+    pub admin: Router,
 }
 
 /// A listener of one part, beside the node's: the same limits, read-only mode and health routes, but
@@ -193,11 +200,21 @@ impl Setup {
     ///
     /// # Errors
     /// When the address cannot be listened on.
-    async fn run(self, parts: Vec<Part>) -> anyhow::Result<Vec<File>> {
+    async fn run(self, mut parts: Vec<Part>) -> anyhow::Result<Vec<File>> {
         raise_open_files();
         let listener = bind(self.config.node.listen)?;
         let address = listener.local_addr()?;
+        let admin = parts.iter_mut();
+        let admin = admin.map(|part| (part.name, std::mem::take(&mut part.admin)));
+        let admin = admin.collect();
         let (front, locks, extras) = self.front(address, parts);
+        let state = NodeState {
+            read_only: front.read_only.clone(),
+            parts: front.parts.clone(),
+            started: Instant::now(),
+            address,
+        };
+        let admin = AdminListener::bind(&self, state, admin)?;
         let mut bound = Vec::new();
         for extra in extras {
             let listener = listener::bind(extra.listen)
@@ -208,16 +225,22 @@ impl Setup {
         let stop = stop_signal()?;
         announce(&format!("listening on http://{address}"))?;
         let (stopped, _) = watch::channel(());
+        let ending = || {
+            let mut ending = stopped.subscribe();
+            // It fails when the sender is gone, which is the end too.
+            async move { drop(ending.changed().await) }
+        };
         let mut beside = Vec::new();
+        if let Some(admin) = admin {
+            announce(&admin.line())?;
+            beside.push(tokio::spawn(admin.serve(ending())));
+        }
         for (address, listener, extra) in bound {
             announce(&format!("{} on http://{address}", extra.name))?;
             let front = Arc::new(self.front_beside(&front, address, extra));
             let answer = move |peer, request| Arc::clone(&front).answer(peer, request);
-            let mut ending = stopped.subscribe();
-            // It fails when the sender is gone, which is the end too.
-            let stop = async move { drop(ending.changed().await) };
             let (limits, budget) = (self.config.limits.clone(), self.budget.clone());
-            let serving = listener::serve(listener, answer, limits, budget, stop);
+            let serving = listener::serve(listener, answer, limits, budget, ending());
             beside.push(tokio::spawn(serving));
         }
         let stop = async move {
@@ -249,11 +272,13 @@ impl Setup {
             locks.push(part.lock);
             listeners.extend(part.listeners);
         }
+        let read_only = ReadOnly::new(config.node.read_only, self.read_only_files.clone());
+        read_only.watch_files();
         let front = Front {
             cors: Cors::new(config.cors.origins.clone()),
             guard: Some(self.guard(address)),
             rate: self.rate_limiter(),
-            read_only: read_only::watch(config.node.read_only, self.read_only_files.clone()),
+            read_only,
             parts: readiness,
             routes: routes.layer(CatchPanicLayer::custom(answer_panic)),
             surface: Surface::of,
@@ -269,7 +294,7 @@ impl Setup {
             cors: front.cors.clone(),
             guard: guarded.then(|| self.guard(address)),
             rate: self.rate_limiter(),
-            read_only: Arc::clone(&front.read_only),
+            read_only: front.read_only.clone(),
             parts: front.parts.clone(),
             routes: extra.routes.layer(CatchPanicLayer::custom(answer_panic)),
             // As the adapters: `*`, for any origin that may read answers at all.
@@ -306,7 +331,7 @@ async fn nothing_here(request: Request<Body>) -> Response {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
-fn answer_panic(panic: Box<dyn std::any::Any + Send>) -> Response {
+pub(crate) fn answer_panic(panic: Box<dyn std::any::Any + Send>) -> Response {
     let text = panic
         .downcast_ref::<String>()
         .map(String::as_str)

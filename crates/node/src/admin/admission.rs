@@ -1,0 +1,131 @@
+//! Who is let in on the admin listener, judged by the head of a request alone.
+//!
+//! A browser can be made to send requests by any page: under a foreign name that leads to this
+//! machine (DNS rebinding, a foreign `Host`), or across sites (a foreign `Origin`). Neither knows
+//! the token, but both are refused before it is looked at.
+
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode, header};
+
+use super::{Administrator, token::AdminToken};
+use crate::error::ApiError;
+use crate::guard::Guard;
+
+/// What the listener asks for before anything else is looked at.
+pub(crate) struct Admission {
+    /// Which names are our own.
+    pub guard: Guard,
+    /// Who has it may do everything.
+    pub token: AdminToken,
+}
+
+impl Admission {
+    /// Refuses what comes from a foreign page or has a form that no route takes.
+    ///
+    /// # Errors
+    /// 400, 403 or 415.
+    pub(crate) fn examine(&self, head: &Parts) -> Result<(), ApiError> {
+        let host = self.own_host(head)?;
+        require_own_origin(&head.headers, host)?;
+        let has_body = has_body(&head.headers);
+        match head.method {
+            Method::GET | Method::HEAD | Method::DELETE if has_body => Err(ApiError::bad_request(
+                format!("{} takes no body here", head.method),
+            )),
+            Method::POST | Method::PUT | Method::PATCH if has_body => require_json(&head.headers),
+            _ => Ok(()),
+        }
+    }
+
+    /// Who asks.
+    ///
+    /// # Errors
+    /// 401 without a credential that may administer; 503 when it cannot be told.
+    pub(crate) async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<Administrator, ApiError> {
+        let sent = headers.get_all(header::AUTHORIZATION).into_iter();
+        let mut sent = sent.filter_map(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        let refused = || {
+            let text = "this listener wants the admin token as Authorization: Bearer; it lies in \
+                        the file admin-token of the node's data folder";
+            ApiError::new(StatusCode::UNAUTHORIZED, text)
+        };
+        let (Some(sent), None) = (sent.next(), sent.next()) else {
+            return Err(refused());
+        };
+        if self.token.is(sent.trim()).await? {
+            return Ok(Administrator::token());
+        }
+        Err(refused())
+    }
+
+    /// The host that the request is for.
+    fn own_host<'a>(&self, head: &'a Parts) -> Result<&'a str, ApiError> {
+        let mut hosts = head.headers.get_all(header::HOST).iter();
+        let named = hosts.next().map(|host| host.to_str().unwrap_or("?"));
+        if hosts.next().is_some() {
+            return Err(ApiError::bad_request("there is more than one Host header"));
+        }
+        let authority = head.uri.authority().map(http::uri::Authority::as_str);
+        let Some(host) = named.or(authority) else {
+            return Err(ApiError::bad_request("the Host header is missing"));
+        };
+        let is_own = |host| self.guard.is_own(host);
+        if !is_own(host) || !authority.is_none_or(is_own) {
+            return Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "the admin listener answers only under its own name; add the Host to admin.hosts \
+                 in the configuration if it is meant",
+            ));
+        }
+        Ok(host)
+    }
+}
+
+/// Refuses what a page of another origin sent. Commands and scripts send neither header.
+fn require_own_origin(headers: &HeaderMap, host: &str) -> Result<(), ApiError> {
+    let is_own = |origin: &str| {
+        let authority = origin
+            .strip_prefix("http://")
+            .or_else(|| origin.strip_prefix("https://"));
+        authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+    };
+    let origins = headers.get_all(header::ORIGIN).into_iter();
+    let foreign = origins
+        .map(|it| it.to_str().unwrap_or_default())
+        .any(|it| !is_own(it));
+    let sites = headers.get_all("sec-fetch-site").into_iter();
+    let cross = sites
+        .map(http::HeaderValue::as_bytes)
+        .any(|site| site != b"same-origin" && site != b"none");
+    if foreign || cross {
+        return Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "the admin listener takes no requests from pages of other origins",
+        ));
+    }
+    Ok(())
+}
+
+fn has_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH);
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || length.is_some_and(|length| length.as_bytes() != b"0")
+}
+
+/// A form of another site can send text, but not this type without being asked first.
+fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|it| it.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next()).map(str::trim);
+    if kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json")) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "the body must be JSON, with Content-Type: application/json",
+    ))
+}

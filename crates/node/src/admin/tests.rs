@@ -1,0 +1,259 @@
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::routing::{get, post};
+use http::Method;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+
+use super::*;
+
+const HOST: &str = "127.0.0.1:8081";
+
+struct Asked {
+    folder: tempfile::TempDir,
+    front: Arc<AdminFront>,
+}
+
+impl Asked {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let state = NodeState {
+            read_only: ReadOnly::new(false, Vec::new()),
+            parts: vec![("bricks", Arc::new(|| Err("a reason")))],
+            started: Instant::now(),
+            address: SocketAddr::from(([127, 0, 0, 1], 8080)),
+        };
+        let part = Router::new()
+            .route(
+                "/who",
+                get(
+                    |Extension(who): Extension<Administrator>| async move { who.name().to_owned() },
+                ),
+            )
+            .route("/echo", post(|body: Bytes| async move { body }));
+        let front = AdminFront {
+            admission: Admission {
+                guard: Guard::new("127.0.0.1".parse().unwrap(), vec!["ops.example".to_owned()]),
+                token: AdminToken::open(folder.path()).unwrap(),
+            },
+            routes: routes(state, vec![("bricks", part)]),
+            body_limits: LimitsConfig::default().body(BODY_BYTES_MAX),
+            budget: BodyBudget::new(BODY_BYTES_IN_FLIGHT_MAX),
+        };
+        let front = Arc::new(front);
+        Self { folder, front }
+    }
+
+    fn token(&self) -> String {
+        let text = std::fs::read_to_string(self.folder.path().join("admin-token")).unwrap();
+        format!("Bearer {}", text.trim())
+    }
+
+    async fn send(&self, request: Request<Body>) -> (StatusCode, http::HeaderMap, Bytes) {
+        let answer = Arc::clone(&self.front).answer(request).await;
+        let (head, body) = answer.into_parts();
+        (
+            head.status,
+            head.headers,
+            body.collect().await.unwrap().to_bytes(),
+        )
+    }
+
+    /// A request that is well-formed and authenticated, with these headers in place of its own.
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        changed: &[(&str, &str)],
+        body: &str,
+    ) -> (StatusCode, String) {
+        let mut request = Request::new(Body::from(body.to_owned()));
+        *request.method_mut() = method;
+        *request.uri_mut() = path.parse().unwrap();
+        let token = self.token();
+        let length = body.len().to_string();
+        let mut headers = vec![("host", HOST), ("authorization", token.as_str())];
+        if !body.is_empty() {
+            headers.extend([
+                ("content-type", "application/json"),
+                ("content-length", length.as_str()),
+            ]);
+        }
+        headers.retain(|(name, _)| changed.iter().all(|(it, _)| it != name));
+        for (name, value) in headers
+            .iter()
+            .chain(changed)
+            .filter(|(_, value)| !value.is_empty())
+        {
+            let name: http::HeaderName = name.parse().unwrap();
+            request.headers_mut().append(name, value.parse().unwrap());
+        }
+        let (status, headers, body) = self.send(request).await;
+        assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+        assert!(headers.contains_key(header::CONTENT_TYPE));
+        assert!(!headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
+        assert_eq!(
+            headers.contains_key(header::WWW_AUTHENTICATE),
+            status == 401
+        );
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+}
+
+#[tokio::test]
+async fn routes_are_answered_to_who_has_the_token() {
+    let asked = Asked::new();
+    let (status, body) = asked.ask(Method::GET, "/admin/v1/status", &[], "").await;
+    assert_eq!(status, 200, "{body}");
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(
+        (&body["ready"], &body["parts"]["bricks"]),
+        (&json!(false), &json!("a reason"))
+    );
+    let (status, body) = asked
+        .ask(Method::GET, "/admin/v1/bricks/who", &[], "")
+        .await;
+    assert_eq!((status.as_u16(), body.as_str()), (200, "admin token"));
+    let (status, body) = asked
+        .ask(Method::POST, "/admin/v1/bricks/echo", &[], "{}")
+        .await;
+    assert_eq!((status.as_u16(), body.as_str()), (200, "{}"));
+}
+
+/// Method, path, changed headers, body, status.
+type Case<'a> = (Method, &'a str, &'a [(&'a str, &'a str)], &'a str, u16);
+
+#[tokio::test]
+async fn what_is_not_meant_for_it_is_refused_with_a_reason() {
+    let asked = Asked::new();
+    let status = "/admin/v1/status";
+    let echo = "/admin/v1/bricks/echo";
+    let big = format!("\"{}\"", "x".repeat(64 << 10));
+    let twice = [("authorization", "Bearer x"), ("authorization", "Bearer y")];
+    let hosts = [("host", "localhost"), ("host", "127.0.0.1")];
+    let cases: &[Case<'_>] = &[
+        (Method::GET, status, &[("authorization", "")], "", 401),
+        (
+            Method::GET,
+            status,
+            &[("authorization", "Bearer kiln_admin_x")],
+            "",
+            401,
+        ),
+        (
+            Method::GET,
+            status,
+            &[("authorization", "Basic eDp5")],
+            "",
+            401,
+        ),
+        (Method::GET, status, &twice, "", 401),
+        (Method::GET, "/", &[("authorization", "")], "", 401),
+        (Method::GET, status, &[("host", "")], "", 400),
+        (Method::GET, status, &hosts, "", 400),
+        (Method::GET, status, &[("host", "evil.example")], "", 403),
+        (
+            Method::GET,
+            status,
+            &[("origin", "http://evil.example")],
+            "",
+            403,
+        ),
+        (Method::GET, status, &[("origin", "null")], "", 403),
+        (
+            Method::GET,
+            status,
+            &[("origin", "http://127.0.0.1:9999")],
+            "",
+            403,
+        ),
+        (
+            Method::GET,
+            status,
+            &[("sec-fetch-site", "cross-site")],
+            "",
+            403,
+        ),
+        (
+            Method::GET,
+            status,
+            &[("sec-fetch-site", "same-site")],
+            "",
+            403,
+        ),
+        (
+            Method::GET,
+            "http://evil.example/admin/v1/status",
+            &[],
+            "",
+            403,
+        ),
+        (Method::GET, status, &[], "{}", 400),
+        (Method::DELETE, status, &[], "{}", 400),
+        (
+            Method::POST,
+            echo,
+            &[("content-type", "text/plain")],
+            "{}",
+            415,
+        ),
+        (Method::POST, echo, &[("content-type", "")], "{}", 415),
+        (Method::POST, echo, &[], &big, 413),
+        (Method::POST, status, &[], "", 405),
+        (Method::OPTIONS, status, &[], "", 405),
+        (Method::GET, echo, &[], "", 405),
+        (Method::GET, "/admin/v1/none", &[], "", 404),
+        (Method::GET, "/admin/v1/bricks/none", &[], "", 404),
+        (Method::GET, "/admin/v1/", &[], "", 404),
+        (Method::GET, "/bdns", &[], "", 404),
+    ];
+    for (method, path, changed, body, expected) in cases {
+        let (status, answer) = asked.ask(method.clone(), path, changed, body).await;
+        let what = format!("{method} {path} {changed:?} gave {status} {answer}");
+        assert_eq!(status.as_u16(), *expected, "{what}");
+        let answer: Value = serde_json::from_str(&answer).expect(&what);
+        assert!(
+            answer["message"].as_str().is_some_and(|it| it.len() > 10),
+            "{what}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn own_names_and_own_pages_are_let_in() {
+    let asked = Asked::new();
+    for changed in [
+        [
+            ("host", "ops.example:8081"),
+            ("origin", "https://ops.example:8081"),
+        ],
+        [("host", "localhost:1"), ("origin", "http://localhost:1")],
+        [("host", HOST), ("sec-fetch-site", "same-origin")],
+        [("host", HOST), ("sec-fetch-site", "none")],
+    ] {
+        let (status, body) = asked
+            .ask(Method::GET, "/admin/v1/status", &changed, "")
+            .await;
+        assert_eq!(status, 200, "{changed:?} {body}");
+    }
+}
+
+#[test]
+fn a_body_that_does_not_fit_is_explained() {
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wanted {
+        #[expect(dead_code, reason = "only its absence is of interest")]
+        active: bool,
+    }
+    let explained = |body: &[u8], part: &str| {
+        let answer = parse_request::<Wanted>(body).unwrap_err();
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+        assert!(format!("{answer:?}").contains(part), "{answer:?}");
+    };
+    explained(b"", "EOF");
+    explained(b"{}", "missing field `active`");
+    explained(b"{\"activ\":1}", "unknown field `activ`, expected `active`");
+}
