@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use axum::body::Body;
 use axum::response::Response;
-use brickstore::Put;
+use brickstore::{Put, PutTerms};
 use bytes::Bytes;
 use car::{CarError, CarEvent, CarLimits, CarParser, brick_cid};
 use http::request::Parts;
@@ -45,12 +45,8 @@ pub(crate) async fn have(
 ) -> Result<Response, ApiError> {
     let (domain, body) = bricks.domain_or_discard(domain, head, body).await?;
     let (hashes, share) = receive_hashes(bricks, head, body, HAVE_MAX).await?;
-    let sizes = bricks.store.sizes(&domain, hashes).await;
-    let found: Vec<bool> = sizes
-        .map_err(store_error)?
-        .iter()
-        .map(Option::is_some)
-        .collect();
+    let found = bricks.store.which_are_there(&domain, hashes).await;
+    let found = found.map_err(store_error)?;
     Ok(json_answer(&json!(found), share))
 }
 
@@ -112,10 +108,8 @@ pub(crate) async fn put(
     // Before the write: what is stored must be answered.
     let share = bricks.share(blocks.len() as u64 * BLOCK_COST).await?;
     let hashes: Vec<BrickHash> = blocks.iter().map(|(hash, _)| *hash).collect();
-    let puts = bricks
-        .store
-        .put_many(&domain, blocks, node::clock_ms())
-        .await;
+    let terms = PutTerms::unlimited(node::clock_ms());
+    let puts = bricks.store.put_many(&domain, blocks, terms).await;
     let puts = puts.map_err(store_error)?;
     let outcomes: Vec<_> = hashes
         .iter()

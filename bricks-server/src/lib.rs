@@ -15,13 +15,14 @@ mod stream;
 mod write;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use brickstore::{BrickStore, BrickStoreError, EngineOptions, Mode};
+use brickstore::{BrickStore, BrickStoreError, EngineOptions, Mode, ScrubOptions, Scrubber};
 use http::request::Parts;
 use http::{Method, Request, StatusCode};
 use keyssi::Domain;
@@ -37,6 +38,8 @@ struct Bricks {
     limits: LimitsConfig,
     /// Body bytes in flight, shared by all services of the process.
     budget: BodyBudget,
+    /// Looks at every brick, now and then. It ends with the routes.
+    _scrubber: Scrubber,
 }
 
 /// Opens the store in the data folder and makes it ready to be served.
@@ -58,7 +61,13 @@ fn open_now(setup: &Setup) -> anyhow::Result<Part> {
     let store = BrickStore::open(&config.node.data.join("bricks"), options)?;
     let checked = store.clone();
     let readiness: Readiness = Arc::new(move || checked.readiness());
+    let scrub = ScrubOptions {
+        automatic: config.scrub.enabled,
+        bytes_per_second: config.scrub.bytes_per_second,
+        pause_between: Duration::from_secs(config.scrub.pause_between_s),
+    };
     let bricks = Bricks {
+        _scrubber: store.scrub(scrub, node::clock_ms)?,
         store,
         domains: setup.domains.clone(),
         limits: config.limits.clone(),
@@ -166,7 +175,22 @@ async fn share(budget: &BodyBudget, bytes: u64) -> Result<Share, ApiError> {
 fn store_error(error: BrickStoreError) -> ApiError {
     match error {
         BrickStoreError::OutOfSpace => ApiError::out_of_space(),
-        BrickStoreError::HashMismatch { .. } | BrickStoreError::Corrupt(_) => ApiError::new(
+        BrickStoreError::QuotaExceeded {
+            which,
+            limit,
+            used,
+            asked,
+        } => ApiError::new(
+            StatusCode::INSUFFICIENT_STORAGE,
+            format!(
+                "{which} is {limit} {unit}, {used} are in use, and what was sent needs {asked} \
+                 more; nothing of it was stored, and what is stored stays readable",
+                unit = which.unit()
+            ),
+        ),
+        BrickStoreError::HashMismatch { .. }
+        | BrickStoreError::Corrupt(_)
+        | BrickStoreError::Quarantined { .. } => ApiError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the stored brick is damaged and is not served; fetch it from another store, \
              or put it again",

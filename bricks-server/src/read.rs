@@ -146,7 +146,7 @@ pub(crate) async fn get_multiple(
     let mut share = bricks.share(most).await?;
     let mut texts = Vec::with_capacity(found.len());
     for (hash, _) in found {
-        let read = bricks.store.get(&domain, hash).await;
+        let read = bricks.store.get(&domain, hash, node::clock_ms()).await;
         let Some(bytes) = read.map_err(store_error)? else {
             return Ok(not_found(NO_STORE));
         };
@@ -188,7 +188,8 @@ pub(crate) async fn read(
     size: u64,
 ) -> Result<Option<Bytes>, ApiError> {
     let share = bricks.share(size).await?;
-    let bytes = bricks.store.get(domain, hash).await.map_err(store_error)?;
+    let read = bricks.store.get(domain, hash, node::clock_ms()).await;
+    let bytes = read.map_err(store_error)?;
     Ok(bytes.map(|bytes| node::hold(bytes, share)))
 }
 

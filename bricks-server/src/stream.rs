@@ -54,9 +54,9 @@ impl Reading {
     pub(crate) async fn advance(&mut self) -> Result<(), ApiError> {
         while let Some((hash, size)) = self.left.pop_front() {
             let share = crate::share(&self.budget, size).await?;
-            let read = self.store.get(&self.domain, hash).await;
+            let read = self.store.get(&self.domain, hash, node::clock_ms());
             // One that has gone since its size was read is missing, as if it had never been there.
-            if let Some(bytes) = read.map_err(store_error)? {
+            if let Some(bytes) = read.await.map_err(store_error)? {
                 let prefix = car::section_prefix(&car::brick_cid(&hash), bytes.len());
                 self.ready.push_back(Bytes::from(prefix));
                 self.ready.push_back(node::hold(bytes, share));

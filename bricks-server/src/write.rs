@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
+use brickstore::PutTerms;
 use http::StatusCode;
 use http::request::Parts;
 use keyssi::BrickHash;
@@ -25,10 +26,10 @@ pub(crate) async fn put(
     })
     .await?;
     let hash = BrickHash::from_bytes(hasher.finalize().into());
-    let now_ms = node::clock_ms();
+    let terms = PutTerms::unlimited(node::clock_ms());
     bricks
         .store
-        .put(&domain, hash, bytes, now_ms)
+        .put(&domain, hash, bytes, terms)
         .await
         .map_err(store_error)?;
     Ok(node::message(StatusCode::CREATED, &hash.to_string()))

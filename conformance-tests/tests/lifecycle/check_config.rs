@@ -42,6 +42,11 @@ enabled = false
 burst = 12
 refill_per_second = 13
 
+[scrub]
+enabled = false
+bytes_per_second = 14
+pause_between_s = 15
+
 [[domain]]
 name = "one"
 replicas = ["http://replica.example"]

@@ -78,6 +78,10 @@ fn mistakes_in_the_configuration_file_are_named() -> Result<()> {
         "[rate_limit]\nburst = 0",
         &["rate_limit.burst", "at least 1"],
     )?;
+    check(
+        "[scrub]\nbytes_per_second = 0",
+        &["scrub.bytes_per_second", "at least 1"],
+    )?;
     let twice = "[[domain]]\nname = \"a\"\n[[domain]]\nname = \"a\"";
     check(twice, &["domain a stands twice"])?;
     let log =

@@ -1,7 +1,7 @@
 //! Walks the whole store and says what is wrong: every brick is read and hashed, and the counters
 //! are added up again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use engine::{
@@ -9,7 +9,9 @@ use engine::{
 };
 use keyssi::{BrickHash, Domain};
 
-use crate::keys;
+use crate::inspect::{Damage, look_at};
+use crate::keys::{self, BrickRecord};
+use crate::quota::Account;
 use crate::shared::Totals;
 
 /// One thing that is wrong.
@@ -66,6 +68,16 @@ pub enum BrickFinding {
         /// What was found.
         actual: Totals,
     },
+    /// The counters of an account differ from what is there.
+    #[error("the counters of account {account} say {recorded:?}, the store holds {actual:?}")]
+    WrongUsage {
+        /// The account.
+        account: Account,
+        /// What the counters say.
+        recorded: Totals,
+        /// What was found.
+        actual: Totals,
+    },
     /// The records themselves are wrong.
     #[error(transparent)]
     Records(#[from] Anomaly),
@@ -78,6 +90,8 @@ pub struct BrickReport {
     pub sound: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Bricks in quarantine; those that are still damaged stand among the findings.
+    pub quarantined: u64,
     /// What is wrong, in the order of the walk.
     pub findings: Vec<BrickFinding>,
 }
@@ -103,21 +117,23 @@ pub fn check(path: &Path) -> Result<BrickReport, OpenError> {
             .into_iter()
             .map(|(domain, id)| (id, domain))
             .collect(),
-        recorded: BTreeMap::new(),
         totals: HashMap::new(),
+        usage: BTreeMap::new(),
         report: BrickReport::default(),
     };
     walk.records();
     walk.bricks();
     walk.counters();
+    walk.usages();
+    walk.quarantine();
     Ok(walk.report)
 }
 
 struct Walk<'a> {
     engine: &'a Engine,
     names: BTreeMap<DomainId, Domain>,
-    recorded: BTreeMap<DomainId, Totals>,
     totals: HashMap<DomainId, Totals>,
+    usage: BTreeMap<Account, Totals>,
     report: BrickReport,
 }
 
@@ -147,8 +163,7 @@ impl Walk<'_> {
     }
 
     fn record(&mut self, key: &[u8], value: &[u8]) {
-        let (Some((id, hash)), Some((recorded, _))) =
-            (keys::parse_brick(key), keys::decode_pair(value))
+        let (Some((id, hash)), Some(record)) = (keys::parse_brick(key), BrickRecord::decode(value))
         else {
             return self.unknown(keys::BRICK_META, key);
         };
@@ -156,36 +171,40 @@ impl Walk<'_> {
             // Without its name nobody can ask for it.
             return self.unknown(keys::BRICK_META, key);
         }
+        let recorded = record.bytes;
+        add(self.totals.entry(id).or_default(), recorded);
+        if let Some(account) = record.account {
+            add(self.usage.entry(account).or_default(), recorded);
+        }
         let domain = self.name(id);
-        let read = self.engine.get_with(keys::BRICKS, key, |bytes| {
-            (BrickHash::of(bytes), bytes.len() as u64)
-        });
-        let totals = self.totals.entry(id).or_default();
-        totals.bricks += 1;
-        totals.bytes += recorded;
-        let finding = match read {
-            Err(error) => BrickFinding::Unreadable {
-                domain,
-                hash,
-                detail: error.to_string(),
-            },
-            Ok(None) => BrickFinding::Missing { domain, hash },
-            Ok(Some((actual, _))) if actual != hash => BrickFinding::HashMismatch {
+        let finding = match look_at(self.engine, key, hash, recorded) {
+            Ok(None) => {
+                self.report.sound += 1;
+                self.report.bytes += recorded;
+                return;
+            }
+            Ok(Some(Damage::HashMismatch { actual })) => BrickFinding::HashMismatch {
                 domain,
                 hash,
                 actual,
             },
-            Ok(Some((_, actual))) if actual != recorded => BrickFinding::WrongRecord {
+            Ok(Some(Damage::Unreadable { detail })) => BrickFinding::Unreadable {
+                domain,
+                hash,
+                detail,
+            },
+            Ok(Some(Damage::Missing)) => BrickFinding::Missing { domain, hash },
+            Ok(Some(Damage::WrongSize { actual, recorded })) => BrickFinding::WrongRecord {
                 domain,
                 hash,
                 actual,
                 recorded: Some(recorded),
             },
-            Ok(Some((_, bytes))) => {
-                self.report.sound += 1;
-                self.report.bytes += bytes;
-                return;
-            }
+            Err(error) => BrickFinding::Unreadable {
+                domain,
+                hash,
+                detail: error.to_string(),
+            },
         };
         self.report.findings.push(finding);
     }
@@ -214,26 +233,10 @@ impl Walk<'_> {
     }
 
     fn counters(&mut self) {
-        let engine = self.engine;
-        let walked = engine.scan(META, keys::TOTALS_PREFIX, |key, value| {
-            let id = key
-                .get(keys::TOTALS_PREFIX.len()..)
-                .and_then(DomainId::from_key);
-            match (id, keys::decode_totals(value)) {
-                (Some(id), Some(totals)) => drop(self.recorded.insert(id, totals)),
-                _ => self.unknown(META, key),
-            }
-            Ok(())
-        });
-        self.broken(META, walked);
-        let ids: std::collections::BTreeSet<_> = self
-            .totals
-            .keys()
-            .chain(self.recorded.keys())
-            .copied()
-            .collect();
+        let recorded = self.recorded(keys::TOTALS_PREFIX, DomainId::from_key);
+        let ids: BTreeSet<_> = self.totals.keys().chain(recorded.keys()).copied().collect();
         for id in ids {
-            let recorded = self.recorded.get(&id).copied().unwrap_or_default();
+            let recorded = recorded.get(&id).copied().unwrap_or_default();
             let actual = self.totals.get(&id).copied().unwrap_or_default();
             if recorded != actual {
                 let domain = self.name(id);
@@ -246,8 +249,64 @@ impl Walk<'_> {
         }
     }
 
+    fn usages(&mut self) {
+        let recorded = self.recorded(keys::USAGE_PREFIX, Account::from_record);
+        let accounts: BTreeSet<_> = self.usage.keys().chain(recorded.keys()).cloned().collect();
+        for account in accounts {
+            let recorded = recorded.get(&account).copied().unwrap_or_default();
+            let actual = self.usage.get(&account).copied().unwrap_or_default();
+            if recorded != actual {
+                self.report.findings.push(BrickFinding::WrongUsage {
+                    account,
+                    recorded,
+                    actual,
+                });
+            }
+        }
+    }
+
+    /// The counters as they are stored, by what stands behind `prefix` in their keys.
+    fn recorded<K: Ord>(
+        &mut self,
+        prefix: &[u8],
+        parse: impl Fn(&[u8]) -> Option<K>,
+    ) -> BTreeMap<K, Totals> {
+        let engine = self.engine;
+        let mut recorded = BTreeMap::new();
+        let walked = engine.scan(META, prefix, |key, value| {
+            let owner = key.get(prefix.len()..).and_then(&parse);
+            match (owner, keys::decode_totals(value)) {
+                (Some(owner), Some(totals)) => drop(recorded.insert(owner, totals)),
+                _ => self.unknown(META, key),
+            }
+            Ok(())
+        });
+        self.broken(META, walked);
+        recorded
+    }
+
+    fn quarantine(&mut self) {
+        let engine = self.engine;
+        let walked = engine.scan(META, keys::QUARANTINE_PREFIX, |key, value| {
+            let brick = key.get(keys::QUARANTINE_PREFIX.len()..);
+            if brick.and_then(keys::parse_brick).is_none()
+                || keys::decode_quarantine(value).is_none()
+            {
+                self.unknown(META, key);
+            }
+            self.report.quarantined += 1;
+            Ok(())
+        });
+        self.broken(META, walked);
+    }
+
     fn unknown(&mut self, family: &'static str, key: &[u8]) {
         let anomaly = Anomaly::unknown_record(family, key);
         self.report.findings.push(anomaly.into());
     }
+}
+
+fn add(totals: &mut Totals, bytes: u64) {
+    totals.bricks += 1;
+    totals.bytes += bytes;
 }

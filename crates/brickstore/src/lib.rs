@@ -8,18 +8,29 @@
 //! * **Immutable.** A brick that is there is never written again; a put of it compares the bytes
 //!   and costs no write. The one exception heals: stored bytes that differ from their name are
 //!   replaced by a put of the right ones.
-//! * **Counted.** Bricks and bytes per domain are exact after every crash: they change in the same
-//!   batch as the brick.
+//! * **Counted.** Bricks and bytes per domain and per account are exact after every crash: they
+//!   change in the same batch as the brick. A put that does not fit into a quota stores nothing;
+//!   what is there already counts once, and is never refused.
+//! * **Quarantined.** What is found damaged, by a reader or by the scrub, is recorded and refused at
+//!   once from then on; nothing is deleted. A put of the right bytes ends the quarantine, and so
+//!   does a scrub that finds the brick whole again.
 
 mod check;
 mod commit;
 mod error;
+mod inspect;
 mod keys;
+mod quota;
+mod scrub;
 mod shared;
 mod store;
 
 pub use check::{BrickFinding, BrickReport, check};
-pub use engine::{Anomaly, EngineOptions, Mode, OpenError};
-pub use error::BrickStoreError;
+pub use engine::{
+    Anomaly, EngineOptions, Mode, OpenError, Pass, ScrubOptions, ScrubState, Scrubber,
+};
+pub use error::{BrickStoreError, Quota};
+pub use quota::{Account, NotAnAccount, PutTerms, StorageLimit};
+pub use scrub::Quarantined;
 pub use shared::{Put, Totals};
 pub use store::BrickStore;

@@ -7,11 +7,17 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod damage;
+
 use std::path::Path;
 
-use brickstore::{BrickFinding, BrickStore, BrickStoreError, EngineOptions, Mode, Put, check};
+use brickstore::{
+    BrickFinding, BrickStore, BrickStoreError, EngineOptions, Mode, Put, PutTerms, check,
+};
 use bytes::Bytes;
 use keyssi::{BrickHash, Domain};
+
+use crate::damage::alter_files;
 
 /// Sizes at which something changes, and why.
 const INTERESTING_SIZES: [usize; 8] = [
@@ -48,25 +54,10 @@ fn content(size: usize) -> Bytes {
 
 async fn put(store: &BrickStore, domain: &Domain, bytes: &Bytes) -> Put {
     let hash = BrickHash::of(bytes);
-    store.put(domain, hash, bytes.clone(), 0).await.unwrap()
-}
-
-/// Changes stored files: every occurrence of `from` becomes `to`, of the same length.
-fn alter_files(folder: &Path, from: &[u8], to: &[u8]) -> usize {
-    let mut altered = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let Ok(mut bytes) = std::fs::read(&path) else {
-            continue;
-        };
-        while let Some(at) = bytes.windows(from.len()).position(|window| window == from) {
-            bytes[at..at + to.len()].copy_from_slice(to);
-            altered += 1;
-        }
-        #[expect(clippy::disallowed_methods, reason = "damage need not be durable")]
-        std::fs::write(&path, bytes).unwrap();
-    }
-    altered
+    store
+        .put(domain, hash, bytes.clone(), PutTerms::unlimited(0))
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -85,7 +76,7 @@ async fn bricks_of_every_size_come_back_after_a_restart() {
             };
             assert_eq!(put(&store, &here, &bytes).await, expected, "{size} bytes");
             assert_eq!(store.size(&here, hash).await.unwrap(), Some(size as u64));
-            assert_eq!(store.get(&here, hash).await.unwrap().unwrap(), bytes);
+            assert_eq!(store.get(&here, hash, 0).await.unwrap().unwrap(), bytes);
         }
         let totals = store.totals(&here).await.unwrap();
         assert_eq!(totals.bricks, INTERESTING_SIZES.len() as u64);
@@ -103,9 +94,9 @@ async fn domains_are_apart_and_an_absent_brick_is_absent() {
     let (here, there) = (domain("here"), domain("there"));
     let bytes = content(10);
     let hash = BrickHash::of(&bytes);
-    assert_eq!(store.get(&here, hash).await.unwrap(), None);
+    assert_eq!(store.get(&here, hash, 0).await.unwrap(), None);
     put(&store, &here, &bytes).await;
-    assert_eq!(store.get(&there, hash).await.unwrap(), None);
+    assert_eq!(store.get(&there, hash, 0).await.unwrap(), None);
     assert_eq!(store.size(&there, hash).await.unwrap(), None);
     assert_eq!(put(&store, &there, &bytes).await, Put::Stored);
     assert_eq!(store.totals(&there).await.unwrap().bricks, 1);
@@ -142,7 +133,13 @@ async fn many_bricks_are_put_with_an_answer_for_each() {
     };
     {
         let store = open(folder.path());
-        assert_eq!(store.put_many(&here, vec![], 0).await.unwrap(), []);
+        assert_eq!(
+            store
+                .put_many(&here, vec![], PutTerms::unlimited(0))
+                .await
+                .unwrap(),
+            []
+        );
         put(&store, &here, &bricks[2]).await;
         let mut sent = named(&bricks);
         // One that stands twice.
@@ -150,14 +147,23 @@ async fn many_bricks_are_put_with_an_answer_for_each() {
         let mut expected = vec![Put::Stored; bricks.len()];
         expected[2] = Put::Existing;
         expected.push(Put::Existing);
-        assert_eq!(store.put_many(&here, sent, 0).await.unwrap(), expected);
+        assert_eq!(
+            store
+                .put_many(&here, sent, PutTerms::unlimited(0))
+                .await
+                .unwrap(),
+            expected
+        );
     }
     let store = open(folder.path());
-    let again = store.put_many(&here, named(&bricks), 0).await.unwrap();
+    let again = store
+        .put_many(&here, named(&bricks), PutTerms::unlimited(0))
+        .await
+        .unwrap();
     assert_eq!(again, vec![Put::Existing; bricks.len()]);
     let mut hashes: Vec<BrickHash> = bricks.iter().map(|it| BrickHash::of(it)).collect();
     for (hash, bytes) in hashes.iter().zip(&bricks) {
-        assert_eq!(&store.get(&here, *hash).await.unwrap().unwrap(), bytes);
+        assert_eq!(&store.get(&here, *hash, 0).await.unwrap().unwrap(), bytes);
     }
     hashes.insert(1, BrickHash::of(b"absent"));
     let mut sizes = INTERESTING_SIZES.map(|size| Some(size as u64)).to_vec();
@@ -185,7 +191,7 @@ async fn many_bricks_that_do_not_fit_leave_nothing_behind() {
     let named = |bytes: Bytes| (BrickHash::of(&bytes), bytes);
     let sent = vec![named(present), named(content(21)), named(content(22))];
     let hashes: Vec<BrickHash> = sent.iter().map(|(hash, _)| *hash).collect();
-    let refused = store.put_many(&here, sent, 0).await;
+    let refused = store.put_many(&here, sent, PutTerms::unlimited(0)).await;
     assert!(matches!(refused, Err(BrickStoreError::OutOfSpace)));
     let sizes = store.sizes(&here, hashes).await.unwrap();
     assert_eq!(sizes, [Some(20), None, None]);
@@ -245,16 +251,16 @@ async fn a_damaged_brick_is_refused_found_and_healed_by_a_put() {
     assert_eq!(report.sound, 1);
 
     let store = open(folder.path());
-    let refused = store.get(&here, hash).await.unwrap_err();
+    let refused = store.get(&here, hash, 0).await.unwrap_err();
     assert!(matches!(
         refused,
         BrickStoreError::HashMismatch { .. } | BrickStoreError::Corrupt(_)
     ));
-    let other = store.get(&here, BrickHash::of(&sound)).await.unwrap();
+    let other = store.get(&here, BrickHash::of(&sound), 0).await.unwrap();
     assert_eq!(other.unwrap(), sound);
 
     assert_eq!(put(&store, &here, &damaged).await, Put::Stored);
-    assert_eq!(store.get(&here, hash).await.unwrap().unwrap(), damaged);
+    assert_eq!(store.get(&here, hash, 0).await.unwrap().unwrap(), damaged);
     assert_eq!(store.totals(&here).await.unwrap().bricks, 2);
 }
 
@@ -270,9 +276,11 @@ async fn a_full_disk_is_refused_and_reading_goes_on() {
     };
     let store = BrickStore::open(folder.path(), full).unwrap();
     let more = content(11);
-    let refused = store.put(&here, BrickHash::of(&more), more, 0).await;
+    let refused = store
+        .put(&here, BrickHash::of(&more), more, PutTerms::unlimited(0))
+        .await;
     assert!(matches!(refused, Err(BrickStoreError::OutOfSpace)));
-    let read = store.get(&here, BrickHash::of(&bytes)).await.unwrap();
+    let read = store.get(&here, BrickHash::of(&bytes), 0).await.unwrap();
     assert_eq!(read.unwrap(), bytes);
     // What is there already needs no space.
     assert_eq!(put(&store, &here, &bytes).await, Put::Existing);

@@ -71,6 +71,17 @@ impl<J: Send + 'static> Committer<J> {
             None => Err(Closed),
         }
     }
+
+    /// As [`Committer::submit`], for a thread outside any runtime.
+    ///
+    /// # Errors
+    /// As [`Committer::submit`].
+    pub fn submit_blocking(&self, job: J) -> Result<(), Closed> {
+        match &self.queue {
+            Some(queue) => queue.blocking_send(job).map_err(|_| Closed),
+            None => Err(Closed),
+        }
+    }
 }
 
 impl<J> Drop for Committer<J> {

@@ -54,6 +54,9 @@ pub enum Health {
     },
 }
 
+/// A key and its value.
+pub type KeyValue = (Box<[u8]>, Box<[u8]>);
+
 /// One RocksDB database and its state.
 pub struct Engine {
     path: PathBuf,
@@ -183,6 +186,47 @@ impl Engine {
             let value: Option<DBPinnableSlice<'_>> =
                 database.get_pinned_cf(handle(database, family)?, key)?;
             Ok(value.map(|value| use_value(&value)))
+        })
+    }
+
+    /// Like [`Engine::get_with`], for walks: what it reads does not push out what serving needs.
+    ///
+    /// # Errors
+    /// As [`Engine::get`].
+    pub fn peek<T>(
+        &self,
+        family: &str,
+        key: &[u8],
+        use_value: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, EngineError> {
+        self.with(|database| {
+            let mut reading = ReadOptions::default();
+            reading.fill_cache(false);
+            let value: Option<DBPinnableSlice<'_>> =
+                database.get_pinned_cf_opt(handle(database, family)?, key, &reading)?;
+            Ok(value.map(|value| use_value(&value)))
+        })
+    }
+
+    /// The first `max` keys behind `after`, in order, with their values: a walk in short steps, which
+    /// holds no snapshot between them.
+    ///
+    /// # Errors
+    /// As [`Engine::get`].
+    pub fn page(
+        &self,
+        family: &str,
+        after: &[u8],
+        max: usize,
+    ) -> Result<Vec<KeyValue>, EngineError> {
+        self.with(|database| {
+            let mut reading = ReadOptions::default();
+            reading.fill_cache(false);
+            let from = IteratorMode::From(after, Direction::Forward);
+            let entries = database.iterator_cf_opt(handle(database, family)?, reading, from);
+            let behind = entries.filter(|entry| !matches!(entry, Ok((key, _)) if **key == *after));
+            let page: Result<Vec<KeyValue>, _> = behind.take(max).collect();
+            Ok(page?)
         })
     }
 

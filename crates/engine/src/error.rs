@@ -36,7 +36,9 @@ pub enum EngineError {
 impl From<rocksdb::Error> for EngineError {
     /// Classifies the error of a *read*; writes are classified by [`crate::Engine::write`].
     fn from(error: rocksdb::Error) -> Self {
-        if error.kind() == rocksdb::ErrorKind::Corruption {
+        let is_bad_sector =
+            error.kind() == rocksdb::ErrorKind::IOError && error.as_ref().contains(BAD_SECTOR);
+        if is_bad_sector || error.kind() == rocksdb::ErrorKind::Corruption {
             return Self::Corrupt {
                 detail: error.into_string(),
             };
@@ -44,6 +46,9 @@ impl From<rocksdb::Error> for EngineError {
         Self::Database(error)
     }
 }
+
+/// What the system says (EIO) of a place on the disk that it cannot read.
+const BAD_SECTOR: &str = "Input/output error";
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]

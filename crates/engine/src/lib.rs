@@ -14,11 +14,13 @@ mod domain_ids;
 mod error;
 mod log_scan;
 mod options;
+mod scrub;
 
 pub use anomaly::Anomaly;
 pub use committer::{Closed, Committer};
-pub use database::{Engine, EngineOptions, Health, Mode};
+pub use database::{Engine, EngineOptions, Health, KeyValue, Mode};
 pub use domain_ids::{DomainId, DomainIds};
 pub use error::{EngineError, OpenError};
 pub use options::{Family, META};
 pub use rocksdb;
+pub use scrub::{Pass, ScrubOptions, ScrubState, Scrubbed, Scrubber, Step};

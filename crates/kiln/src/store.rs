@@ -48,10 +48,11 @@ fn check(args: &CheckArgs, output: Output) -> anyhow::Result<ExitCode> {
     if is_there(args, "bricks", &mut findings) {
         let _lock = node::lock_store(&args.data, "bricks")?;
         let report = brickstore::check(&args.data.join("bricks"))?;
-        sections.push((
-            "bricks",
-            json!({ "sound": report.sound, "bytes": report.bytes }),
-        ));
+        let mut seen = json!({ "sound": report.sound, "bytes": report.bytes });
+        if report.quarantined > 0 {
+            seen["quarantined"] = report.quarantined.into();
+        }
+        sections.push(("bricks", seen));
         findings.extend(report.findings.iter().map(ToString::to_string));
     }
     if is_there(args, "anchors", &mut findings) {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::admin_config::AdminConfig;
 use crate::body::BodyLimits;
 use crate::domain_config::DomainConfig;
+use crate::scrub_config::ScrubConfig;
 
 /// Smallest allowed limit for a brick: the SDK's default chunk and its envelope, in bytes.
 pub const BRICK_BYTES_FLOOR: u64 = 10_000_064;
@@ -31,6 +32,8 @@ pub struct Config {
     pub rate_limit: RateLimitConfig,
     /// The operator's listener.
     pub admin: AdminConfig,
+    /// Checking what is stored, in the background.
+    pub scrub: ScrubConfig,
     /// The domains served; none means one called `default`.
     #[serde(rename = "domain")]
     pub domains: Vec<DomainConfig>,
@@ -281,6 +284,11 @@ impl Config {
         require(
             self.rate_limit.burst > 0 && self.rate_limit.refill_per_second > 0,
             "rate_limit.burst and rate_limit.refill_per_second must be at least 1".to_owned(),
+        )?;
+        require(
+            self.scrub.bytes_per_second > 0,
+            "scrub.bytes_per_second must be at least 1; scrub.enabled = false switches it off"
+                .to_owned(),
         )?;
         require(
             self.node.listen.ip().is_loopback() || self.node.plaintext_beyond_loopback,

@@ -22,6 +22,7 @@ mod path;
 mod process;
 mod rate;
 mod read_only;
+mod scrub_config;
 mod setup;
 
 pub use admin::{Administrator, admin_addresses, parse_request};
@@ -48,4 +49,5 @@ pub use process::{
     Callers, EXIT_FAILED, ExtraListener, OpenPart, Opening, Part, clock_ms, exit_code, lock_store,
     serve, serve_routes,
 };
+pub use scrub_config::ScrubConfig;
 pub use setup::{ServeArgs, Setup};
