@@ -13,7 +13,7 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use keyssi::AnchorId;
 use ledger::{BatchError, Entry, Intent, LedgerError};
-use node::ApiError;
+use node::{ApiError, Caller, Right};
 use serde::Deserialize;
 
 use crate::Anchors;
@@ -41,6 +41,7 @@ pub(crate) async fn write(
     head: &Parts,
     body: Body,
 ) -> Result<Response, ApiError> {
+    let caller = Caller::of(head)?;
     let limits = service.limits.body(service.limits.json_bytes_max);
     let bytes = node::receive(&head.headers, body, &limits, &service.budget, |_| ()).await?;
     let items: Vec<Item> = serde_json::from_slice(&bytes).map_err(|error| {
@@ -53,6 +54,9 @@ pub(crate) async fn write(
         let values = item.value.into_iter().chain(item.values);
         let (id, backend) = id_of(service, domain, &item.id)
             .await
+            .map_err(|error| error.at(index))?;
+        caller
+            .require(&backend.config.name, Right::Anchor)
             .map_err(|error| error.at(index))?;
         keep_one_ledger(&mut ledgers, backend).map_err(|error| error.at(index))?;
         let before = entries.len();

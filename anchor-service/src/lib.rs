@@ -19,9 +19,12 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use ledger::{EmbeddedLedger, EngineOptions, Mode};
-use node::{ApiError, BodyBudget, Domains, LimitsConfig, Part, Readiness, Setup};
+use node::{
+    ApiError, BodyBudget, Caller, Domains, LimitsConfig, Need, Part, Readiness, Right, Setup,
+};
 
 use crate::backends::Backends;
 
@@ -76,11 +79,58 @@ async fn open_now(setup: &Setup) -> anyhow::Result<Part> {
     Ok(Part {
         name: "anchors",
         routes: router(anchors),
+        needs,
         readiness,
         lock,
         listeners,
         admin: Router::new(),
     })
+}
+
+/// What a request needs; the paths are those of [`anchor`], [`log_part`], [`bdns`] and [`document`].
+fn needs<'a>(method: &Method, path: &'a str) -> Option<Need<'a>> {
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    if let Some(rest) = path.strip_prefix("/log/") {
+        let (domain, _) = rest.split_once('/').filter(|_| reads)?;
+        let right = Right::Read;
+        return Some(Need::Of { domain, right });
+    }
+    if matches!(path, "/bdns" | "/bdns/") {
+        return (*method == Method::GET).then_some(Need::Open);
+    }
+    if path == "/versionlessdsu" || path.starts_with("/versionlessdsu/") {
+        // Documents are of no domain: the handler demands the right in all of them.
+        let right = match *method {
+            Method::GET => Right::Read,
+            Method::PUT => Right::Documents,
+            _ => return None,
+        };
+        return Some(Need::PerItem { right });
+    }
+    let segments = node::segments("/anchor", path)?;
+    let (domain, right) = match (method, segments.as_slice()) {
+        (&Method::PUT, ["create-or-update-multiple-anchors"]) => {
+            let right = Right::Anchor;
+            return Some(Need::PerItem { right });
+        }
+        (
+            &Method::PUT,
+            [domain, "create-or-update-multiple-anchors"]
+            | [domain, "create-anchor" | "append-to-anchor", _]
+            | [domain, "create-anchor" | "append-to-anchor", _, _],
+        ) => (domain, Right::Anchor),
+        (
+            _,
+            [domain, "get-total-numbers-of-anchors"]
+            | [
+                domain,
+                "get-all-versions" | "get-last-version" | "proof" | "status",
+                _,
+            ],
+        ) if reads => (domain, Right::Read),
+        _ => return None,
+    };
+    Some(Need::Of { domain, right })
 }
 
 /// The routes under `/anchor`, `/log`, `/bdns` and `/versionlessdsu`.
@@ -183,6 +233,11 @@ async fn document(State(service): State<Arc<Anchors>>, request: Request<Body>) -
         .path_and_query()
         .map_or("", http::uri::PathAndQuery::as_str);
     let path = target.strip_prefix("/versionlessdsu/");
+    let admitted = admit_to_documents(&service, &head);
+    if let Err(refusal) = admitted {
+        node::discard(&head.headers, body).await;
+        return refusal.into_response();
+    }
     let answer = match (&head.method, path) {
         (&Method::PUT, Some(path)) => documents::put(&service, path, &head, body).await,
         (&Method::GET, Some(path)) => documents::get(&service, path).await,
@@ -196,6 +251,15 @@ async fn document(State(service): State<Arc<Anchors>>, request: Request<Body>) -
         }
     };
     answer.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// Documents belong to no domain, so whoever reads or writes one must have the right in every one.
+fn admit_to_documents(service: &Anchors, head: &Parts) -> Result<(), ApiError> {
+    let right = match head.method {
+        Method::PUT => Right::Documents,
+        _ => Right::Read,
+    };
+    Caller::of(head)?.require_everywhere(&service.domains, right)
 }
 
 /// The answer when the body bytes that the node may hold are in use.

@@ -14,7 +14,7 @@ use futures_util::stream;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use keyssi::{BrickHash, Domain};
-use node::ApiError;
+use node::{ApiError, Caller, Right};
 
 use crate::conditional::is_known;
 use crate::format::{self, Format};
@@ -69,7 +69,7 @@ pub(crate) async fn get(
     }
 }
 
-/// Looks in every domain that anyone may read, which is every domain of the node.
+/// Looks in every domain that the caller may read.
 async fn find(
     bricks: &Bricks,
     hash: BrickHash,
@@ -77,8 +77,10 @@ async fn find(
     form: &Form,
     head: &Parts,
 ) -> Result<Option<Response>, ApiError> {
+    let caller = Caller::of(head)?;
     let table = bricks.domains.table();
-    for domain in table.names() {
+    let readable = table.names().filter(|it| caller.may(it, Right::Read));
+    for domain in readable {
         let size = bricks.store.size(domain, hash).await.map_err(store_error)?;
         let Some(size) = size else {
             continue;

@@ -26,7 +26,9 @@ use brickstore::{BrickStore, BrickStoreError, EngineOptions, Mode, ScrubOptions,
 use http::request::Parts;
 use http::{Method, Request, StatusCode};
 use keyssi::Domain;
-use node::{ApiError, BodyBudget, Domains, LimitsConfig, Part, Readiness, Setup, Share};
+use node::{
+    ApiError, BodyBudget, Domains, LimitsConfig, Need, Part, Readiness, Right, Setup, Share,
+};
 
 /// What the routes need.
 struct Bricks {
@@ -76,11 +78,35 @@ fn open_now(setup: &Setup) -> anyhow::Result<Part> {
     Ok(Part {
         name: "bricks",
         routes: router(bricks),
+        needs,
         readiness,
         lock,
         listeners: Vec::new(),
         admin: Router::new(),
     })
+}
+
+/// What a request needs; the paths are those of [`route`] and [`route_ipfs`].
+fn needs<'a>(method: &Method, path: &'a str) -> Option<Need<'a>> {
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    if let Some(segments) = node::segments("/ipfs", path) {
+        // The domain is not in the path: every one is looked in that the caller may read.
+        let is_block = reads && segments.first().is_some_and(|cid| !cid.is_empty());
+        return is_block.then_some(Need::PerItem { right: Right::Read });
+    }
+    let segments = node::segments("/bricking", path)?;
+    let (domain, right) = match (method, segments.as_slice()) {
+        (&Method::PUT, [domain, "put-brick"]) | (&Method::POST, [domain, "put-bricks"]) => {
+            (domain, Right::WriteBricks)
+        }
+        (_, [domain, "get-brick" | "brick-exists", hash]) if reads && !hash.is_empty() => {
+            (domain, Right::Read)
+        }
+        (&Method::GET, [domain, "downloadMultipleBricks"])
+        | (&Method::POST, [domain, "have-bricks" | "get-bricks"]) => (domain, Right::Read),
+        _ => return None,
+    };
+    Some(Need::Of { domain, right })
 }
 
 /// The routes under `/bricking` and `/ipfs`.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use keyssi::Domain;
 use serde::{Deserialize, Serialize};
 
+use crate::access_config::AccessConfig;
 use crate::admin_config::AdminConfig;
 use crate::body::BodyLimits;
 use crate::domain_config::DomainConfig;
@@ -26,6 +27,8 @@ pub struct Config {
     pub node: NodeConfig,
     /// Bounds on what clients may use.
     pub limits: LimitsConfig,
+    /// Who may do what.
+    pub access: AccessConfig,
     /// Who may read answers in a browser.
     pub cors: CorsConfig,
     /// Requests per client address.

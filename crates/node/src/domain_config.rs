@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use keyssi::Domain;
 use serde::{Deserialize, Serialize};
 
+use crate::access::AnonymousPolicy;
 use crate::config::ConfigError;
 
 /// `[[domain]]`
@@ -15,6 +16,9 @@ pub struct DomainConfig {
     /// The domain's name.
     #[serde(with = "domain_text")]
     pub name: Domain,
+    /// What callers without a credential may do; none: what `access.anonymous` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anonymous: Option<AnonymousPolicy>,
     /// BDNS: copies of the domain elsewhere.
     #[serde(default)]
     pub replicas: Vec<String>,
@@ -186,6 +190,7 @@ impl DomainConfig {
     pub fn named(name: Domain) -> Self {
         Self {
             name,
+            anonymous: None,
             replicas: Vec::new(),
             notifications: Vec::new(),
             brick_storages: Vec::new(),

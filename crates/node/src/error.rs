@@ -54,6 +54,14 @@ impl ApiError {
         error
     }
 
+    /// 429: the caller is to come again after `retry_after_s` seconds.
+    #[must_use]
+    pub fn slow_down(message: impl Into<String>, retry_after_s: u32) -> Self {
+        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, message);
+        error.retry_after_s = Some(retry_after_s);
+        error
+    }
+
     /// The status that the client will see.
     pub(crate) fn status(&self) -> StatusCode {
         self.status
@@ -81,6 +89,13 @@ impl IntoResponse for ApiError {
             tracing::error!(status, cause = format!("{cause:#}"), "request failed");
         }
         let mut response = message(self.status, &self.message);
+        if self.status == StatusCode::UNAUTHORIZED {
+            // RFC 9110 §15.5.2 demands one. Browsers show no dialogue for this scheme.
+            let challenge = HeaderValue::from_static("Bearer realm=\"kiln\"");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, challenge);
+        }
         if let Some(seconds) = self.retry_after_s {
             response
                 .headers_mut()

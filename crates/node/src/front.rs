@@ -15,9 +15,11 @@ use http::{HeaderValue, Method, Request, StatusCode, Version, header};
 use serde_json::json;
 use tower::ServiceExt;
 
+use crate::access::{Access, Need};
 use crate::cors::{Cors, Surface};
-use crate::error::{empty, json, raw};
+use crate::error::{ApiError, empty, json, raw};
 use crate::guard::Guard;
+use crate::process::Needs;
 use crate::rate::RateLimiter;
 use crate::read_only::{self, ReadOnly};
 
@@ -30,6 +32,8 @@ pub(crate) struct Front {
     pub cors: Cors,
     /// What the listener refuses; `None` where the routes know their callers.
     pub guard: Option<Guard>,
+    /// Who may do what; `None` where the routes know their callers, or take anyone.
+    pub gate: Option<Gate>,
     /// `None` switches the limit and its headers off.
     pub rate: Option<RateLimiter>,
     /// Whether the node takes writes.
@@ -42,6 +46,39 @@ pub(crate) struct Front {
     pub surface: fn(&str) -> Surface,
     /// What the `Keep-Alive` header promises.
     pub keep_alive: Duration,
+}
+
+/// Who may do what, and what each request needs.
+pub(crate) struct Gate {
+    pub access: Access,
+    /// What each part says of a request.
+    pub needs: Vec<Needs>,
+}
+
+impl Gate {
+    /// Lets a request through with its caller, or says why not. `is_own` tells that the front itself
+    /// answers the path.
+    fn admit<B>(
+        &self,
+        peer: SocketAddr,
+        request: &mut Request<B>,
+        is_own: bool,
+    ) -> Result<(), Box<Response>> {
+        let refused = |error: ApiError| Box::new(error.into_response());
+        let caller = self.access.authenticate(peer.ip(), request.headers());
+        let caller = caller.map_err(refused)?;
+        let path = request.uri().path();
+        let mut needs = self.needs.iter();
+        let need = if is_own {
+            Some(Need::Open)
+        } else {
+            needs.find_map(|needs| needs(request.method(), path))
+        };
+        let need = need.ok_or_else(|| Box::new(empty(StatusCode::NOT_FOUND)))?;
+        self.access.admit(&caller, need).map_err(refused)?;
+        request.extensions_mut().insert(caller);
+        Ok(())
+    }
 }
 
 impl Front {
@@ -99,7 +136,10 @@ impl Front {
                 crate::body::discard(&headers, request.into_body()).await;
                 empty(StatusCode::TOO_MANY_REQUESTS)
             }
-            _ => self.route(&path, remaining.flatten(), request).await,
+            _ => {
+                self.admitted(peer, &path, remaining.flatten(), request)
+                    .await
+            }
         };
         self.cors
             .apply((self.surface)(&path), &headers, answer.headers_mut());
@@ -112,6 +152,25 @@ impl Front {
             );
         }
         answer
+    }
+
+    /// Asks who calls and whether he may, before anything of the body is read.
+    async fn admitted(
+        &self,
+        peer: SocketAddr,
+        path: &str,
+        remaining: Option<u32>,
+        mut request: Request<Body>,
+    ) -> Response {
+        if let Some(gate) = &self.gate {
+            let is_own = OWN_PATHS.contains(&path.strip_suffix('/').unwrap_or(path));
+            if let Err(refusal) = gate.admit(peer, &mut request, is_own) {
+                let (head, body) = request.into_parts();
+                crate::body::discard(&head.headers, body).await;
+                return *refusal;
+            }
+        }
+        self.route(path, remaining, request).await
     }
 
     async fn route(&self, path: &str, remaining: Option<u32>, request: Request<Body>) -> Response {
@@ -160,6 +219,8 @@ impl Front {
     }
 }
 
+/// What the front answers itself, without a last slash, to some methods.
+const OWN_PATHS: [&str; 5] = ["", "/livez", "/readyz", "/version", "/ready-probe"];
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// A JSON answer of our own routes, with its content type.

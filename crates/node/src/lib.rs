@@ -2,6 +2,8 @@
 //!
 //! A service is a [`Part`]; [`serve`] puts everything else in front of it.
 
+mod access;
+mod access_config;
 mod admin;
 mod admin_config;
 mod allocator;
@@ -9,6 +11,7 @@ pub mod apihub;
 mod body;
 mod budget;
 mod config;
+mod control;
 mod cors;
 mod domain_config;
 mod domains;
@@ -25,6 +28,11 @@ mod read_only;
 mod scrub_config;
 mod setup;
 
+pub use access::{
+    Access, AnonymousPolicy, Caller, Grant, GrantError, KeyId, KeyText, KeyTextError, Need,
+    Principal, Right, Role, Scope,
+};
+pub use access_config::AccessConfig;
 pub use admin::{Administrator, admin_addresses, parse_request};
 pub use admin_config::AdminConfig;
 pub use body::{BodyLimits, discard, hold, receive};
@@ -32,6 +40,10 @@ pub use budget::{BodyBudget, Exhausted, Share};
 pub use config::{
     BRICK_BYTES_FLOOR, Config, ConfigError, CorsConfig, LimitsConfig, LogFormat, NodeConfig,
     RateLimitConfig,
+};
+pub use control::{
+    ApiKey, AuditCheck, AuditRecord, Broken, Control, ControlError, Event, KeyRefusal, NewKey,
+    Quotas,
 };
 pub use domain_config::{
     AdapterConfig, AdapterKind, AnchoringKind, DomainConfig, EthAdapterConfig, EvmConfig, Fees,
@@ -46,8 +58,8 @@ pub use key_file::{
 pub use logging::start_logging;
 pub use path::segments;
 pub use process::{
-    Callers, EXIT_FAILED, ExtraListener, OpenPart, Opening, Part, clock_ms, exit_code, lock_store,
-    serve, serve_routes,
+    Callers, EXIT_FAILED, ExtraListener, Needs, OpenPart, Opening, Part, clock_ms, exit_code,
+    lock_store, serve, serve_routes,
 };
 pub use scrub_config::ScrubConfig;
 pub use setup::{ServeArgs, Setup};

@@ -15,16 +15,17 @@ use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use tokio::sync::watch;
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::access::Need;
 use crate::budget::BodyBudget;
 use crate::config::LimitsConfig;
 use crate::cors::{Cors, Surface};
 use crate::error::{ApiError, empty};
-use crate::front::{Front, Readiness};
+use crate::front::{Front, Gate, Readiness};
 use crate::guard::Guard;
 use crate::rate::RateLimiter;
 use crate::setup::{ServeArgs, Setup};
@@ -45,8 +46,10 @@ const LEFTOVERS_TIME_MAX: Duration = Duration::from_secs(1);
 pub struct Part {
     /// The name under which `/readyz` shows it.
     pub name: &'static str,
-    /// Its routes.
+    /// Its routes. Each takes the paths that `needs` knows and no others.
     pub routes: Router,
+    /// What a request for it needs.
+    pub needs: Needs,
     /// Whether it can serve.
     pub readiness: Readiness,
     /// Its hold on the store.
@@ -57,6 +60,11 @@ pub struct Part {
     /// `/admin/v1/<name>`, to callers that it knows.
     pub admin: Router,
 }
+
+/// What a request needs, by its method and raw path; `None` when it is for no route of the part. A
+/// path that no part knows is answered 404 without asking any route, so that a route that is missing
+/// here is closed and not open.
+pub type Needs = for<'a> fn(&Method, &'a str) -> Option<Need<'a>>;
 
 /// A listener of one part, beside the node's: the same limits, read-only mode and health routes, but
 /// other routes.
@@ -254,6 +262,10 @@ impl Setup {
         for serving in beside {
             serving.await??;
         }
+        if let Err(error) = self.control.write_all_refusals() {
+            let error = anyhow::Error::from(error);
+            tracing::error!("the last refusals are not in the audit log: {error:#}");
+        }
         tracing::info!("stopped");
         Ok(locks)
     }
@@ -266,7 +278,9 @@ impl Setup {
         let config = &self.config;
         let mut routes = Router::new().fallback(nothing_here);
         let (mut readiness, mut locks, mut listeners) = (Vec::new(), Vec::new(), Vec::new());
+        let mut needs = Vec::new();
         for part in parts {
+            needs.push(part.needs);
             routes = routes.merge(part.routes);
             readiness.push((part.name, part.readiness));
             locks.push(part.lock);
@@ -277,6 +291,10 @@ impl Setup {
         let front = Front {
             cors: Cors::new(config.cors.origins.clone()),
             guard: Some(self.guard(address)),
+            gate: Some(Gate {
+                access: self.access.clone(),
+                needs,
+            }),
             rate: self.rate_limiter(),
             read_only,
             parts: readiness,
@@ -293,6 +311,8 @@ impl Setup {
         Front {
             cors: front.cors.clone(),
             guard: guarded.then(|| self.guard(address)),
+            // Its routes know their callers, or take anyone.
+            gate: None,
             rate: self.rate_limiter(),
             read_only: front.read_only.clone(),
             parts: front.parts.clone(),

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use keyssi::Domain;
 
+use crate::access::Access;
 use crate::apihub::{ApiHub, Settings, Unserved};
 use crate::budget::BodyBudget;
 use crate::config::{Config, NodeConfig};
+use crate::control::Control;
 use crate::domains::{DomainTable, Domains};
 use crate::logging::start_logging;
 
@@ -38,6 +40,10 @@ pub struct Setup {
     pub config: Config,
     /// The domains served.
     pub domains: Domains,
+    /// What is changed while the node runs: keys, settings, the audit log.
+    pub control: Control,
+    /// Who may do what.
+    pub access: Access,
     /// The budget that the services share.
     pub budget: BodyBudget,
     /// Files whose existence means read-only mode.
@@ -107,8 +113,16 @@ impl Setup {
         }
         read_only_files.push(config.node.data.join("readonly"));
         let table = table.unwrap_or_else(|| DomainTable::from_config(&config.domains));
+        let domains = Domains::new(table);
+        let control = Control::open(&config.node.data).with_context(|| {
+            let data = config.node.data.display();
+            format!("the data folder {data} cannot be used; name another one with --data")
+        })?;
+        let access = Access::new(control.clone(), domains.clone(), config.access.anonymous);
         Ok(Some(Self {
-            domains: Domains::new(table),
+            domains,
+            control,
+            access,
             budget: BodyBudget::new(config.limits.body_bytes_in_flight_max),
             config,
             read_only_files,

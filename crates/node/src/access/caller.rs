@@ -1,0 +1,148 @@
+//! Who makes a request, and what he may do.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::StatusCode;
+use http::request::Parts;
+use keyssi::Domain;
+
+use super::{Access, Grant, KeyId, Right, Scope};
+use crate::control::Event;
+use crate::domains::Domains;
+use crate::error::ApiError;
+
+/// Who makes a request. In the request's extensions. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Caller(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    principal: Principal,
+    address: IpAddr,
+    grants: Vec<Grant>,
+    access: Access,
+}
+
+/// Whom a credential stands for. `Display` is its form in the audit log and in metrics.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Principal {
+    /// There was no credential.
+    Anonymous,
+    /// The holder of an API key.
+    ApiKey {
+        /// Which key.
+        id: KeyId,
+        /// What its maker calls it.
+        name: String,
+    },
+}
+
+impl Caller {
+    /// A caller whose credential was checked.
+    pub(super) fn new(
+        principal: Principal,
+        address: IpAddr,
+        grants: Vec<Grant>,
+        access: Access,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            principal,
+            address,
+            grants,
+            access,
+        }))
+    }
+
+    /// The caller of a request that came through the front.
+    ///
+    /// # Errors
+    /// 500 when it did not: then nobody knows who calls.
+    pub fn of(head: &Parts) -> Result<&Self, ApiError> {
+        head.extensions.get().ok_or_else(|| {
+            let cause = anyhow::anyhow!("a request came past the front");
+            ApiError::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the node does not know who calls",
+            )
+            .because(cause)
+        })
+    }
+
+    /// Who calls.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.0.principal
+    }
+
+    /// From where.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        self.0.address
+    }
+
+    /// What the credential gives; the policies for the anonymous come on top.
+    #[must_use]
+    pub fn grants(&self) -> &[Grant] {
+        &self.0.grants
+    }
+
+    /// Whether the caller has the right in a domain, by his credential or because anyone has it.
+    /// For choosing; what is refused is asked by [`Caller::require`].
+    #[must_use]
+    pub fn may(&self, domain: &Domain, right: Right) -> bool {
+        let granted = self.0.grants.iter().any(|it| it.allows(domain, right));
+        granted || self.0.access.anonymous_may(domain, right)
+    }
+
+    /// Demands a right in a domain.
+    ///
+    /// # Errors
+    /// 401 for the anonymous, 403 for those who are known; it is in the audit log then.
+    pub fn require(&self, domain: &Domain, right: Right) -> Result<(), ApiError> {
+        if self.may(domain, right) {
+            return Ok(());
+        }
+        Err(self.0.access.refuse(self, Some(domain), right))
+    }
+
+    /// Demands a right in every domain of the node, for what belongs to none of them.
+    ///
+    /// # Errors
+    /// As [`Caller::require`].
+    pub fn require_everywhere(&self, domains: &Domains, right: Right) -> Result<(), ApiError> {
+        let table = domains.table();
+        let mut names = table.names();
+        names.try_for_each(|domain| self.require(domain, right))
+    }
+
+    /// Demands a right on the node itself: [`Right::Operate`] or [`Right::Administer`], granted for
+    /// all domains.
+    ///
+    /// # Errors
+    /// As [`Caller::require`].
+    pub fn require_on_node(&self, right: Right) -> Result<(), ApiError> {
+        let granted = |grant: &Grant| grant.domain == Scope::All && grant.role.allows(right);
+        if self.0.grants.iter().any(granted) {
+            return Ok(());
+        }
+        Err(self.0.access.refuse(self, None, right))
+    }
+
+    /// An act of this caller, for the audit log.
+    #[must_use]
+    pub fn event(&self, act: &'static str, now_ms: u64) -> Event {
+        Event::new(act, self.principal().to_string(), now_ms).address(self.address())
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anonymous => f.write_str("anonymous"),
+            Self::ApiKey { id, name } => write!(f, "key {id} ({name})"),
+        }
+    }
+}

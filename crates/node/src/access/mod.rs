@@ -1,0 +1,200 @@
+//! Who may do what: credentials, what they are worth, and what a request needs.
+//!
+//! The front asks once per request, before its body is read: [`Access::authenticate`] says who
+//! calls, [`Access::admit`] whether he may. What is refused is noted for the audit log. Nothing here
+//! waits for the disk.
+//!
+//! **Source:** `docs/access.md`.
+
+mod attempts;
+mod caller;
+mod credential;
+mod key_text;
+mod right;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{HeaderMap, StatusCode};
+use keyssi::Domain;
+
+use crate::control::{Control, KeyRefusal, Refusal};
+use crate::domains::{Anchoring, Domains};
+use crate::error::ApiError;
+use crate::process::clock_ms;
+
+pub use caller::{Caller, Principal};
+pub use key_text::{KeyId, KeyText, KeyTextError};
+pub use right::{AnonymousPolicy, Grant, GrantError, Need, Right, Role, Scope};
+
+use attempts::Attempts;
+use credential::Credential;
+
+/// What every refused credential is told, whatever is wrong with it.
+const BAD_CREDENTIAL: &str = "the credential is not valid";
+/// Seconds after which it may help to try again when credentials cannot be checked.
+const UNCHECKED_RETRY_S: u32 = 5;
+
+/// Decides who may do what. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Access(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    control: Control,
+    domains: Domains,
+    /// What the anonymous may do in domains that do not say it.
+    anonymous: AnonymousPolicy,
+    attempts: Attempts,
+}
+
+impl Access {
+    /// Decides by the keys of `control` and the domains' policies; `anonymous` holds for domains
+    /// without one.
+    #[must_use]
+    pub fn new(control: Control, domains: Domains, anonymous: AnonymousPolicy) -> Self {
+        Self(Arc::new(Inner {
+            control,
+            domains,
+            anonymous,
+            attempts: Attempts::default(),
+        }))
+    }
+
+    /// Who calls. A request without a credential is anonymous; one with a bad credential is refused,
+    /// never anonymous.
+    ///
+    /// # Errors
+    /// 400 when there is more than one credential, 401 when it is not valid, 429 when there were too
+    /// many bad ones from this address, 503 when credentials cannot be checked now.
+    pub fn authenticate(&self, address: IpAddr, headers: &HeaderMap) -> Result<Caller, ApiError> {
+        let found = credential::find(headers);
+        let credential = match found {
+            Ok(None) => return Ok(self.caller(Principal::Anonymous, address, Vec::new())),
+            Ok(Some(credential)) => credential,
+            Err(error) => {
+                self.note("refused.several-credentials", "", address, "");
+                return Err(error);
+            }
+        };
+        if let Err(wait) = self.0.attempts.admit(address, Instant::now()) {
+            self.note("refused.slowed", "", address, "");
+            return Err(ApiError::slow_down(
+                "there were too many bad credentials from this address; wait before the next",
+                wait,
+            ));
+        }
+        match credential {
+            Credential::Key(text) => self.authenticate_key(&text, address),
+            Credential::Mistyped(error) => {
+                // It can be no guess, so it does not count as one: whoever guesses gets the
+                // checksum right.
+                self.note("refused.malformed-credential", "", address, "");
+                Err(unauthorized(format!("{BAD_CREDENTIAL}: {error}")))
+            }
+        }
+    }
+
+    fn authenticate_key(&self, text: &KeyText, address: IpAddr) -> Result<Caller, ApiError> {
+        let key_id = || format!("key {}", text.id());
+        let (act, who) = match self.0.control.check_key(text, clock_ms()) {
+            Ok(key) => {
+                let principal = Principal::ApiKey {
+                    id: key.id,
+                    name: key.name.clone(),
+                };
+                return Ok(self.caller(principal, address, key.grants.clone()));
+            }
+            Err(KeyRefusal::Unknown) => {
+                self.0.attempts.failed(address, Instant::now());
+                ("refused.unknown-key", String::new())
+            }
+            // The right secret is no guess.
+            Err(KeyRefusal::Revoked) => ("refused.revoked-key", key_id()),
+            Err(KeyRefusal::Expired) => ("refused.expired-key", key_id()),
+            Err(KeyRefusal::Stale) => {
+                let text = "credentials cannot be checked now; requests without one still are served where the domain allows it";
+                return Err(ApiError::unavailable(text, UNCHECKED_RETRY_S));
+            }
+        };
+        self.note(act, &who, address, "");
+        Err(unauthorized(BAD_CREDENTIAL))
+    }
+
+    /// Whether the caller has what the request needs, as far as its path tells.
+    ///
+    /// # Errors
+    /// 401 for the anonymous, 403 for those who are known.
+    pub fn admit(&self, caller: &Caller, need: Need<'_>) -> Result<(), ApiError> {
+        match need {
+            Need::Open => Ok(()),
+            Need::Of { domain, right } => match self.0.domains.find(domain) {
+                Some((domain, _)) => caller.require(&domain, right),
+                // There is nothing to protect; the handler says that it is not served.
+                None => Ok(()),
+            },
+            Need::PerItem { right } if self.may_somewhere(caller, right) => Ok(()),
+            Need::PerItem { right } => Err(self.refuse(caller, None, right)),
+        }
+    }
+
+    /// Whether the caller has the right in any domain; in a node without domains, by default.
+    fn may_somewhere(&self, caller: &Caller, right: Right) -> bool {
+        let table = self.0.domains.table();
+        let mut names = table.names().peekable();
+        let by_default = names.peek().is_none() && self.0.anonymous.allows(right);
+        by_default || names.any(|domain| caller.may(domain, right))
+    }
+
+    /// Whether somebody without a credential has the right in the domain.
+    fn anonymous_may(&self, domain: &Domain, right: Right) -> bool {
+        let found = self.0.domains.find(domain.as_str());
+        found.is_some_and(|(_, anchoring)| self.policy(&anchoring).allows(right))
+    }
+
+    fn policy(&self, anchoring: &Anchoring) -> AnonymousPolicy {
+        match anchoring {
+            Anchoring::Here(config) => config.anonymous.unwrap_or(self.0.anonymous),
+            Anchoring::Elsewhere => self.0.anonymous,
+        }
+    }
+
+    fn caller(&self, principal: Principal, address: IpAddr, grants: Vec<Grant>) -> Caller {
+        Caller::new(principal, address, grants, self.clone())
+    }
+
+    /// Notes that a caller may not do something, and gives what he is told.
+    fn refuse(&self, caller: &Caller, domain: Option<&Domain>, right: Right) -> ApiError {
+        let name = domain.map_or("", Domain::as_str);
+        let place = domain.map_or_else(String::new, |domain| format!(" in domain {domain}"));
+        let needed = right.as_str();
+        let who = caller.principal().to_string();
+        if *caller.principal() == Principal::Anonymous {
+            self.note("refused.no-credential", &who, caller.address(), name);
+            return unauthorized(format!(
+                "this needs a credential with the right to {needed}{place}: send an API key as \
+                 x-api-key or as Authorization: Bearer"
+            ));
+        }
+        self.note("refused.not-allowed", &who, caller.address(), name);
+        ApiError::new(
+            StatusCode::FORBIDDEN,
+            format!("the credential does not include the right to {needed}{place}"),
+        )
+    }
+
+    fn note(&self, act: &'static str, who: &str, address: IpAddr, domain: &str) {
+        let refusal = Refusal {
+            act,
+            who: if who.is_empty() { "unknown" } else { who }.to_owned(),
+            address,
+            domain: domain.to_owned(),
+        };
+        self.0.control.note(refusal, clock_ms());
+    }
+}
+
+fn unauthorized(text: impl Into<String>) -> ApiError {
+    ApiError::new(StatusCode::UNAUTHORIZED, text)
+}
