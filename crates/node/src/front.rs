@@ -4,7 +4,6 @@
 //!
 //! **Source:** `http-api.md` §1.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +18,7 @@ use crate::access::{Access, Need};
 use crate::cors::{Cors, Surface};
 use crate::error::{ApiError, empty, json, raw};
 use crate::guard::Guard;
+use crate::peer::Peer;
 use crate::process::Needs;
 use crate::rate::RateLimiter;
 use crate::read_only::{self, ReadOnly};
@@ -60,12 +60,14 @@ impl Gate {
     /// answers the path.
     fn admit<B>(
         &self,
-        peer: SocketAddr,
+        peer: Peer,
         request: &mut Request<B>,
         is_own: bool,
     ) -> Result<(), Box<Response>> {
         let refused = |error: ApiError| Box::new(error.into_response());
-        let caller = self.access.authenticate(peer.ip(), request.headers());
+        let caller = self
+            .access
+            .authenticate(peer.address.ip(), request.headers());
         let caller = caller.map_err(refused)?;
         let path = request.uri().path();
         let mut needs = self.needs.iter();
@@ -85,13 +87,14 @@ impl Front {
     /// Answers one request.
     pub(crate) async fn answer(
         self: Arc<Self>,
-        peer: SocketAddr,
-        request: Request<Body>,
+        peer: Peer,
+        mut request: Request<Body>,
     ) -> Response {
-        let (version, method) = (request.version(), request.method().clone());
-        if !is_standard(&method) {
-            return closing(empty(StatusCode::BAD_REQUEST));
+        let version = request.version();
+        if !is_standard(request.method()) {
+            return closing(version, empty(StatusCode::BAD_REQUEST));
         }
+        name_host(&mut request);
         let closes = asks_to_close(&request);
         let mut answer = self.answer_open(peer, request).await;
         if version == Version::HTTP_11 && !closes {
@@ -103,13 +106,14 @@ impl Front {
         answer
     }
 
-    async fn answer_open(&self, peer: SocketAddr, request: Request<Body>) -> Response {
+    async fn answer_open(&self, peer: Peer, request: Request<Body>) -> Response {
+        let version = request.version();
         let headers = request.headers().clone();
         let path = request.uri().path().to_owned();
-        let admit = |guard: &Guard| guard.admit(request.version(), request.uri(), &headers);
+        let admit = |guard: &Guard| guard.admit(version, request.uri(), &headers);
         if let Some(Err(refusal)) = self.guard.as_ref().map(admit) {
             crate::body::discard(&headers, request.into_body()).await;
-            return closing(refusal.into_response());
+            return closing(version, refusal.into_response());
         }
         if request.method() == Method::OPTIONS {
             let mut answer = empty(StatusCode::OK);
@@ -130,7 +134,7 @@ impl Front {
         let remaining = self
             .rate
             .as_ref()
-            .map(|rate| rate.take(peer.ip(), Instant::now()));
+            .map(|rate| rate.take(peer.address.ip(), Instant::now()));
         let mut answer = match remaining {
             Some(None) => {
                 crate::body::discard(&headers, request.into_body()).await;
@@ -157,7 +161,7 @@ impl Front {
     /// Asks who calls and whether he may, before anything of the body is read.
     async fn admitted(
         &self,
-        peer: SocketAddr,
+        peer: Peer,
         path: &str,
         remaining: Option<u32>,
         mut request: Request<Body>,
@@ -258,9 +262,25 @@ fn asks_to_close<B>(request: &Request<B>) -> bool {
         })
 }
 
-fn closing(mut answer: Response) -> Response {
+/// The answer, after which the connection ends. HTTP/2 has no such header: there only the stream
+/// ends.
+fn closing(version: Version, mut answer: Response) -> Response {
+    if version <= Version::HTTP_11 {
+        answer
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     answer
-        .headers_mut()
-        .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    answer
+}
+
+/// HTTP/2 says in `:authority` what HTTP/1.1 says in `Host` (RFC 9113 §8.3.1); what comes after the
+/// front looks at `Host` only.
+fn name_host(request: &mut Request<Body>) {
+    if request.version() != Version::HTTP_2 || request.headers().contains_key(header::HOST) {
+        return;
+    }
+    let authority = request.uri().authority().map(http::uri::Authority::as_str);
+    if let Some(Ok(host)) = authority.map(HeaderValue::from_str) {
+        request.headers_mut().insert(header::HOST, host);
+    }
 }

@@ -50,7 +50,7 @@ impl Guard {
             // RFC 9112 §3.2; what reads the other one would judge another request.
             return Err(ApiError::bad_request("there is more than one Host header"));
         }
-        if named.is_none() && version == Version::HTTP_11 {
+        if named.is_none() && version >= Version::HTTP_11 {
             return Err(ApiError::bad_request("the Host header is missing"));
         }
         let authority = uri.authority().map(http::uri::Authority::as_str);
@@ -176,5 +176,6 @@ mod tests {
         let (root, none) = (Uri::from_static("/"), HeaderMap::new());
         assert!(guard.admit(Version::HTTP_10, &root, &none).is_ok());
         assert!(guard.admit(Version::HTTP_11, &root, &none).is_err());
+        assert!(guard.admit(Version::HTTP_2, &root, &none).is_err());
     }
 }

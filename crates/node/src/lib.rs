@@ -11,6 +11,7 @@ pub mod apihub;
 mod body;
 mod budget;
 mod config;
+mod connection;
 mod control;
 mod cors;
 mod domain_config;
@@ -22,6 +23,7 @@ mod key_file;
 mod listener;
 mod logging;
 mod path;
+mod peer;
 mod process;
 mod rate;
 mod read_only;
@@ -57,6 +59,7 @@ pub use key_file::{
 };
 pub use logging::start_logging;
 pub use path::segments;
+pub use peer::{ClientCertificate, Fingerprint, Peer};
 pub use process::{
     Callers, EXIT_FAILED, ExtraListener, Needs, OpenPart, Opening, Part, clock_ms, exit_code,
     lock_store, serve, serve_routes,
