@@ -13,6 +13,7 @@ use crate::admin_config::AdminConfig;
 use crate::body::BodyLimits;
 use crate::domain_config::DomainConfig;
 use crate::scrub_config::ScrubConfig;
+use crate::tls_config::TlsConfig;
 
 /// Smallest allowed limit for a brick: the SDK's default chunk and its envelope, in bytes.
 pub const BRICK_BYTES_FLOOR: u64 = 10_000_064;
@@ -37,6 +38,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// Checking what is stored, in the background.
     pub scrub: ScrubConfig,
+    /// Certificates of the listener, and of clients.
+    pub tls: TlsConfig,
     /// The domains served; none means one called `default`.
     #[serde(rename = "domain")]
     pub domains: Vec<DomainConfig>,
@@ -52,7 +55,7 @@ pub struct NodeConfig {
     pub listen: SocketAddr,
     /// Further names under which clients reach the node (`Host` header), without ports.
     pub hosts: Vec<String>,
-    /// Allows an address beyond loopback although the node speaks plain HTTP and knows no users.
+    /// Allows an address beyond loopback although the node speaks plain HTTP.
     pub plaintext_beyond_loopback: bool,
     /// Refuses every request that writes. A file named `readonly` in the data folder does the same.
     pub read_only: bool,
@@ -288,16 +291,19 @@ impl Config {
             self.rate_limit.burst > 0 && self.rate_limit.refill_per_second > 0,
             "rate_limit.burst and rate_limit.refill_per_second must be at least 1".to_owned(),
         )?;
+        self.tls.validate()?;
         require(
             self.scrub.bytes_per_second > 0,
             "scrub.bytes_per_second must be at least 1; scrub.enabled = false switches it off"
                 .to_owned(),
         )?;
         require(
-            self.node.listen.ip().is_loopback() || self.node.plaintext_beyond_loopback,
+            self.node.listen.ip().is_loopback()
+                || self.tls.is_on()
+                || self.node.plaintext_beyond_loopback,
             format!(
-                "node.listen {} is reachable from other machines, and this node speaks plain HTTP \
-                 and knows no users; listen on 127.0.0.1, or set \
+                "node.listen {} is reachable from other machines, and this node speaks plain HTTP; \
+                 set tls.certificate and tls.key, or listen on 127.0.0.1, or set \
                  node.plaintext_beyond_loopback = true if the network in front of it is trusted",
                 self.node.listen
             ),

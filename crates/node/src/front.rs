@@ -85,16 +85,11 @@ impl Gate {
 
 impl Front {
     /// Answers one request.
-    pub(crate) async fn answer(
-        self: Arc<Self>,
-        peer: Peer,
-        mut request: Request<Body>,
-    ) -> Response {
+    pub(crate) async fn answer(self: Arc<Self>, peer: Peer, request: Request<Body>) -> Response {
         let version = request.version();
         if !is_standard(request.method()) {
             return closing(version, empty(StatusCode::BAD_REQUEST));
         }
-        name_host(&mut request);
         let closes = asks_to_close(&request);
         let mut answer = self.answer_open(peer, request).await;
         if version == Version::HTTP_11 && !closes {
@@ -271,16 +266,4 @@ fn closing(version: Version, mut answer: Response) -> Response {
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     answer
-}
-
-/// HTTP/2 says in `:authority` what HTTP/1.1 says in `Host` (RFC 9113 §8.3.1); what comes after the
-/// front looks at `Host` only.
-fn name_host(request: &mut Request<Body>) {
-    if request.version() != Version::HTTP_2 || request.headers().contains_key(header::HOST) {
-        return;
-    }
-    let authority = request.uri().authority().map(http::uri::Authority::as_str);
-    if let Some(Ok(host)) = authority.map(HeaderValue::from_str) {
-        request.headers_mut().insert(header::HOST, host);
-    }
 }

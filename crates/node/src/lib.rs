@@ -29,6 +29,8 @@ mod rate;
 mod read_only;
 mod scrub_config;
 mod setup;
+mod tls;
+mod tls_config;
 
 pub use access::{
     Access, AnonymousPolicy, Caller, Grant, GrantError, KeyId, KeyText, KeyTextError, Need,
@@ -66,3 +68,5 @@ pub use process::{
 };
 pub use scrub_config::ScrubConfig;
 pub use setup::{ServeArgs, Setup};
+pub use tls::{RefusedFiles, Tls, TlsError, TlsState};
+pub use tls_config::{ClientCertificates, TlsConfig};

@@ -18,6 +18,7 @@ use crate::budget::BodyBudget;
 use crate::config::LimitsConfig;
 use crate::connection::Terms;
 use crate::peer::Peer;
+use crate::tls::Tls;
 
 /// Connections that the kernel keeps until they are accepted. Tokio's own figure is 128; clients of
 /// a burst beyond it wait a second for the kernel to try again, or believe in a connection that the
@@ -42,12 +43,14 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Answers each request by `answer` until `stop` says so, then lets what is in flight end, up to the configured time.
+/// Answers each request by `answer` until `stop` says so, then lets what is in flight end, up to the
+/// configured time. With `tls` it speaks nothing else.
 ///
 /// # Errors
 /// When the listener itself fails for good; a failed connection is not an error of the node.
 pub(crate) async fn serve<A, F>(
     listener: TcpListener,
+    tls: Option<Tls>,
     answer: A,
     limits: LimitsConfig,
     budget: BodyBudget,
@@ -57,7 +60,8 @@ where
     A: Fn(Peer, Request<Body>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
-    let terms = Arc::new(Terms::new(answer, &limits, budget));
+    let encrypted = tls.is_some();
+    let terms = Arc::new(Terms::new(answer, tls, &limits, budget));
     let slots = Arc::new(Semaphore::new(limits.connections_max));
     let (ending, _) = watch::channel(false);
     let mut connections = tokio::task::JoinSet::new();
@@ -76,12 +80,15 @@ where
             },
         };
         let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-            connections.spawn(turn_away(stream));
+            // Nothing can be said to a client that waits for a handshake.
+            if !encrypted {
+                connections.spawn(turn_away(stream));
+            }
             continue;
         };
         let (terms, ending) = (Arc::clone(&terms), ending.subscribe());
         connections.spawn(async move {
-            terms.serve(stream, Peer::plain(address), ending).await;
+            terms.serve(stream, address, ending).await;
             drop(slot);
         });
     }

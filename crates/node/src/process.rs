@@ -29,6 +29,7 @@ use crate::front::{Front, Gate, Readiness};
 use crate::guard::Guard;
 use crate::rate::RateLimiter;
 use crate::setup::{ServeArgs, Setup};
+use crate::tls::Tls;
 use crate::{
     admin::{AdminListener, NodeState},
     listener,
@@ -67,7 +68,7 @@ pub struct Part {
 pub type Needs = for<'a> fn(&Method, &'a str) -> Option<Need<'a>>;
 
 /// A listener of one part, beside the node's: the same limits, read-only mode and health routes, but
-/// other routes.
+/// other routes. Beyond loopback it speaks TLS if the node does, on loopback never.
 pub struct ExtraListener {
     /// What is served there, as the line on stdout says it (`<name> on http://…`).
     pub name: String,
@@ -166,7 +167,7 @@ pub fn serve_routes(
                 }
             }
         };
-        listener::serve(listener, answer, limits, budget, stop).await?;
+        listener::serve(listener, None, answer, limits, budget, stop).await?;
         Ok(())
     });
     runtime.shutdown_timeout(LEFTOVERS_TIME_MAX);
@@ -204,7 +205,8 @@ pub fn exit_code(outcome: anyhow::Result<ExitCode>) -> ExitCode {
 }
 
 impl Setup {
-    /// Listens, prints `listening on http://…` on stdout, and serves until SIGTERM or SIGINT.
+    /// Listens, prints `listening on http://…` (or `https`) on stdout, and serves until SIGTERM or
+    /// SIGINT.
     ///
     /// # Errors
     /// When the address cannot be listened on.
@@ -231,7 +233,13 @@ impl Setup {
         }
         // From the announcement on a signal must end the process in good order.
         let stop = stop_signal()?;
-        announce(&format!("listening on http://{address}"))?;
+        if let Some(tls) = &self.tls {
+            tls.watch()?;
+        }
+        announce(&format!(
+            "listening on {}://{address}",
+            scheme(self.tls.as_ref())
+        ))?;
         let (stopped, _) = watch::channel(());
         let ending = || {
             let mut ending = stopped.subscribe();
@@ -244,11 +252,16 @@ impl Setup {
             beside.push(tokio::spawn(admin.serve(ending())));
         }
         for (address, listener, extra) in bound {
-            announce(&format!("{} on http://{address}", extra.name))?;
+            let tls = self.tls.clone().filter(|_| !address.ip().is_loopback());
+            announce(&format!(
+                "{} on {}://{address}",
+                extra.name,
+                scheme(tls.as_ref())
+            ))?;
             let front = Arc::new(self.front_beside(&front, address, extra));
             let answer = move |peer, request| Arc::clone(&front).answer(peer, request);
             let (limits, budget) = (self.config.limits.clone(), self.budget.clone());
-            let serving = listener::serve(listener, answer, limits, budget, ending());
+            let serving = listener::serve(listener, tls, answer, limits, budget, ending());
             beside.push(tokio::spawn(serving));
         }
         let stop = async move {
@@ -258,7 +271,7 @@ impl Setup {
         let limits = self.config.limits.clone();
         let front = Arc::new(front);
         let answer = move |peer, request| Arc::clone(&front).answer(peer, request);
-        listener::serve(listener, answer, limits, self.budget, stop).await?;
+        listener::serve(listener, self.tls, answer, limits, self.budget, stop).await?;
         for serving in beside {
             serving.await??;
         }
@@ -364,6 +377,13 @@ pub(crate) fn answer_panic(panic: Box<dyn std::any::Any + Send>) -> Response {
     )
     .because(anyhow::anyhow!("a handler panicked: {text}"))
     .into_response()
+}
+
+fn scheme(tls: Option<&Tls>) -> &'static str {
+    match tls {
+        Some(_) => "https",
+        None => "http",
+    }
 }
 
 /// The one line on stdout, which scripts wait for.

@@ -13,6 +13,7 @@ use crate::config::{Config, NodeConfig};
 use crate::control::Control;
 use crate::domains::{DomainTable, Domains};
 use crate::logging::start_logging;
+use crate::tls::Tls;
 
 /// Options of every serving command.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -44,6 +45,8 @@ pub struct Setup {
     pub control: Control,
     /// Who may do what.
     pub access: Access,
+    /// The certificate in use; `None` where the node speaks plain HTTP.
+    pub tls: Option<Tls>,
     /// The budget that the services share.
     pub budget: BodyBudget,
     /// Files whose existence means read-only mode.
@@ -100,6 +103,7 @@ impl Setup {
         for domain in table.iter().flat_map(DomainTable::anchored) {
             config.validate_domain(domain)?;
         }
+        let tls = Tls::open(&config.tls)?;
         if args.check_config {
             for line in &warnings {
                 eprintln!("warning: {line}");
@@ -123,6 +127,7 @@ impl Setup {
             domains,
             control,
             access,
+            tls,
             budget: BodyBudget::new(config.limits.body_bytes_in_flight_max),
             config,
             read_only_files,

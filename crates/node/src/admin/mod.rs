@@ -156,7 +156,7 @@ impl AdminListener {
         let budget = self.front.budget.clone();
         let front = Arc::new(self.front);
         let answer = move |_, request| Arc::clone(&front).answer(request);
-        let served = listener::serve(self.listener, answer, self.limits, budget, stop).await;
+        let served = listener::serve(self.listener, None, answer, self.limits, budget, stop).await;
         drop(self.file);
         served
     }

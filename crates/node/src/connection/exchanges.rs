@@ -17,6 +17,7 @@ use bytes::Bytes;
 use http::{Response, Version};
 use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::stall::Patience;
@@ -30,6 +31,8 @@ pub(crate) struct Exchanges {
     open: Arc<Mutex<Vec<Weak<Exchange>>>>,
     /// When the connection began, or an exchange ended.
     ended: Arc<Mutex<Instant>>,
+    /// Told when there is an answer whose pieces are to be looked at.
+    answered: Arc<Notify>,
 }
 
 /// Why a connection is to end.
@@ -44,6 +47,7 @@ pub(crate) enum Overdue {
 /// One request, from its header to the last byte of its answer.
 pub(crate) struct Exchange {
     ended: Arc<Mutex<Instant>>,
+    answered: Arc<Notify>,
     /// When a piece of the answer last moved; `None` while there is none, or somebody else looks.
     moved: Mutex<Option<Instant>>,
 }
@@ -54,6 +58,7 @@ impl Exchanges {
         Self {
             open: Arc::default(),
             ended: Arc::new(Mutex::new(Instant::now())),
+            answered: Arc::default(),
         }
     }
 
@@ -61,6 +66,7 @@ impl Exchanges {
     pub(crate) fn begin(&self) -> Arc<Exchange> {
         let exchange = Arc::new(Exchange {
             ended: Arc::clone(&self.ended),
+            answered: Arc::clone(&self.answered),
             moved: Mutex::new(None),
         });
         let mut open = lock(&self.open);
@@ -74,7 +80,10 @@ impl Exchanges {
         loop {
             match self.quiet_since() {
                 Some(since) if since.elapsed() >= idle_max => return Overdue::Idle,
-                Some(since) => sleep_until(since + idle_max).await,
+                Some(since) => tokio::select! {
+                    () = sleep_until(since + idle_max) => {}
+                    () = self.answered.notified() => {}
+                },
                 None if self.has_stalled(patience) => return Overdue::Stalled,
                 None => sleep(patience.look_every()).await,
             }
@@ -106,6 +115,7 @@ impl Exchange {
     ) -> Response<Carried> {
         let piece_bytes_max = if version == Version::HTTP_2 {
             *lock(&self.moved) = Some(Instant::now());
+            self.answered.notify_one();
             PIECE_BYTES_MAX
         } else {
             usize::MAX

@@ -8,11 +8,12 @@ mod stall;
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::Request;
+use http::{HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -20,10 +21,12 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::budget::BodyBudget;
 use crate::config::LimitsConfig;
 use crate::peer::Peer;
+use crate::tls::Tls;
 use exchanges::{Exchanges, Overdue};
 use stall::{Patience, StallGuard};
 
@@ -51,6 +54,7 @@ const LINGER: Duration = Duration::from_secs(2);
 /// What all connections of a listener share.
 pub(crate) struct Terms<A> {
     answer: A,
+    tls: Option<Tls>,
     protocols: auto::Builder<TokioExecutor>,
     header_time: Duration,
     patience: Patience,
@@ -61,10 +65,16 @@ where
     A: Fn(Peer, Request<Body>) -> F + Clone,
     F: Future<Output = Response> + Send + 'static,
 {
-    pub(crate) fn new(answer: A, limits: &LimitsConfig, budget: BodyBudget) -> Self {
+    pub(crate) fn new(
+        answer: A,
+        tls: Option<Tls>,
+        limits: &LimitsConfig,
+        budget: BodyBudget,
+    ) -> Self {
         let header_time = Duration::from_millis(limits.header_ms_max);
         Self {
             answer,
+            tls,
             protocols: protocols(limits, header_time),
             header_time,
             patience: Patience {
@@ -75,11 +85,35 @@ where
     }
 
     /// Serves a connection until it ends, or until `ending` says so and what is in flight has ended.
-    pub(crate) async fn serve(&self, stream: TcpStream, peer: Peer, ending: watch::Receiver<bool>) {
+    pub(crate) async fn serve(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+        mut ending: watch::Receiver<bool>,
+    ) {
         // Small answers go out at once; what is large is sent in one piece anyway.
         let _ = stream.set_nodelay(true);
         let stream = StallGuard::new(stream, self.patience.clone());
-        self.speak(stream, peer, ending).await;
+        let Some(tls) = &self.tls else {
+            return self.speak(stream, Peer::plain(address), ending).await;
+        };
+        let shaken = tokio::select! {
+            _ = ending.wait_for(|ending| *ending) => return,
+            shaken = timeout(self.header_time, tls.accept(stream)) => shaken,
+        };
+        match shaken {
+            Ok(Ok((stream, certificate))) => {
+                let peer = Peer {
+                    address,
+                    certificate,
+                    encrypted: true,
+                };
+                // In a box, since most connections are either this or plain.
+                Box::pin(self.speak(stream, peer, ending)).await;
+            }
+            Ok(Err(error)) => tracing::debug!(peer = %address, %error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!(peer = %address, "a TLS handshake took too long"),
+        }
     }
 
     async fn speak(
@@ -92,7 +126,9 @@ where
         let (address, answer, open) = (peer.address, self.answer.clone(), exchanges.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let (exchange, version) = (open.begin(), request.version());
-            let answering = answer(peer.clone(), request.map(Body::new));
+            let mut request = request.map(Body::new);
+            name_host(&mut request);
+            let answering = answer(peer.clone(), request);
             async move { Ok::<_, Infallible>(exchange.carry(version, answering.await)) }
         });
         let serving = self
@@ -126,6 +162,18 @@ where
     }
 }
 
+/// HTTP/2 says in `:authority` what HTTP/1.1 says in `Host` (RFC 9113 §8.3.1); what answers
+/// looks at `Host` only.
+fn name_host(request: &mut Request<Body>) {
+    if request.version() != Version::HTTP_2 || request.headers().contains_key(header::HOST) {
+        return;
+    }
+    let authority = request.uri().authority().map(http::uri::Authority::as_str);
+    if let Some(Ok(host)) = authority.map(HeaderValue::from_str) {
+        request.headers_mut().insert(header::HOST, host);
+    }
+}
+
 fn protocols(limits: &LimitsConfig, header_time: Duration) -> auto::Builder<TokioExecutor> {
     let mut protocols = auto::Builder::new(TokioExecutor::new());
     protocols
@@ -151,3 +199,6 @@ fn protocols(limits: &LimitsConfig, header_time: Duration) -> auto::Builder<Toki
         .keep_alive_timeout(PING_EVERY);
     protocols
 }
+
+#[cfg(test)]
+mod tests;
