@@ -80,6 +80,7 @@ pub(crate) fn listener(
         name,
         listen: config.listen,
         routes: Router::new().fallback(serve).with_state(Arc::new(service)),
+        operation: crate::operation::of_eth_adapter,
         callers: if has_token {
             Callers::Known
         } else {

@@ -9,7 +9,9 @@ mod batch;
 mod documents;
 mod elsewhere;
 mod eth_adapter;
+mod figures;
 mod log;
+mod operation;
 mod proof;
 
 use std::sync::Arc;
@@ -68,6 +70,7 @@ async fn open_now(setup: &Setup) -> anyhow::Result<Part> {
             listeners.push(eth_adapter::listener(setup, served, backend)?);
         }
     }
+    let collectors = figures::collectors(&backends, &setup.domains)?;
     let checked = backends.clone();
     let readiness: Readiness = Arc::new(move || checked.readiness());
     let anchors = Anchors {
@@ -80,6 +83,8 @@ async fn open_now(setup: &Setup) -> anyhow::Result<Part> {
         name: "anchors",
         routes: router(anchors),
         needs,
+        operation: operation::of,
+        collectors,
         readiness,
         lock,
         listeners,

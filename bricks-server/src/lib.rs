@@ -7,9 +7,11 @@
 
 mod batch;
 mod conditional;
+mod figures;
 mod format;
 mod gateway;
 mod hash_list;
+mod operation;
 mod read;
 mod stream;
 mod write;
@@ -61,6 +63,7 @@ fn open_now(setup: &Setup) -> anyhow::Result<Part> {
         mode: Mode::Serve,
     };
     let store = BrickStore::open(&config.node.data.join("bricks"), options)?;
+    let collectors = figures::collectors(&store, &setup.domains)?;
     let checked = store.clone();
     let readiness: Readiness = Arc::new(move || checked.readiness());
     let scrub = ScrubOptions {
@@ -79,6 +82,8 @@ fn open_now(setup: &Setup) -> anyhow::Result<Part> {
         name: "bricks",
         routes: router(bricks),
         needs,
+        operation: operation::of,
+        collectors,
         readiness,
         lock,
         listeners: Vec::new(),

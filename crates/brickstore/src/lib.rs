@@ -27,7 +27,8 @@ mod store;
 
 pub use check::{BrickFinding, BrickReport, check};
 pub use engine::{
-    Anomaly, EngineOptions, Mode, OpenError, Pass, ScrubOptions, ScrubState, Scrubber,
+    Anomaly, EngineOptions, Figures, Mode, OpenError, Pass, STATES, ScrubOptions, ScrubState,
+    Scrubber,
 };
 pub use error::{BrickStoreError, Quota};
 pub use quota::{Account, NotAnAccount, PutTerms, StorageLimit};

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use engine::{Committer, Engine, EngineError, EngineOptions, META, OpenError};
+use engine::{Committer, Engine, EngineError, EngineOptions, Figures, META, OpenError};
 use keyssi::{BrickHash, Domain};
 use tokio::sync::oneshot;
 
@@ -34,12 +35,14 @@ impl BrickStore {
         let engine = Engine::open(path, keys::FAMILIES, keys::FORMAT, options)?;
         let shared = Arc::new(Shared::new(engine).map_err(damaged)?);
         let mut commit = Commit::new(Arc::clone(&shared));
-        let committer =
-            Committer::start("brick-committer", Job::weight, move |jobs| commit.run(jobs))
-                .map_err(|source| OpenError::Folder {
-                    path: path.to_owned(),
-                    source,
-                })?;
+        let stats = Arc::clone(shared.engine.stats());
+        let committer = Committer::start("brick-committer", stats, Job::weight, move |jobs| {
+            commit.run(jobs);
+        })
+        .map_err(|source| OpenError::Folder {
+            path: path.to_owned(),
+            source,
+        })?;
         Ok(Self {
             shared,
             committer: Arc::new(committer),
@@ -261,6 +264,27 @@ impl BrickStore {
             Ok(usages)
         })
         .await
+    }
+
+    /// Bricks and bytes of a domain, on the calling thread, which waits for the disk if it must.
+    ///
+    /// # Errors
+    /// As [`BrickStore::totals`].
+    pub fn totals_now(&self, domain: &Domain) -> Result<Totals, BrickStoreError> {
+        let id = self.shared.domains.find(domain);
+        id.map_or_else(|| Ok(Totals::default()), |id| self.shared.totals(id))
+    }
+
+    /// What the store does and how it stands, on the calling thread.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        self.shared.engine.figures()
+    }
+
+    /// How long ago the last write was; `None` when there was none since the store was opened.
+    #[must_use]
+    pub fn since_last_write(&self) -> Option<Duration> {
+        self.shared.engine.stats().since_last_write()
     }
 
     /// Whether reads and writes work now; `Err` says in words what does not.

@@ -1,9 +1,12 @@
 //! Group commit: one thread owns all writes of a store, takes what has queued, commits it as one
 //! batch, and answers. There is no timer: a batch is what arrived during the last sync.
 
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::sync::mpsc;
+
+use crate::Stats;
 
 /// Jobs that may wait for the committer. Each one's body is already counted against the budget of
 /// body bytes in flight, so this only bounds the number of small ones.
@@ -27,13 +30,14 @@ pub struct Committer<J> {
 pub struct Closed;
 
 impl<J: Send + 'static> Committer<J> {
-    /// Starts the thread. `weigh` gives a job's bytes; `commit` gets each batch, in order of
+    /// Starts the thread of the store whose figures `stats` are. `weigh` gives a job's bytes; `commit` gets each batch, in order of
     /// arrival, and answers every job in it.
     ///
     /// # Errors
     /// When the operating system gives no thread.
     pub fn start(
         name: &str,
+        stats: Arc<Stats>,
         weigh: fn(&J) -> usize,
         mut commit: impl FnMut(Vec<J>) + Send + 'static,
     ) -> std::io::Result<Self> {
@@ -49,6 +53,7 @@ impl<J: Send + 'static> Committer<J> {
                         bytes += weigh(&job);
                         batch.push(job);
                     }
+                    stats.batch(batch.len(), bytes);
                     commit(batch);
                 }
             })?;
@@ -96,7 +101,7 @@ impl<J> Drop for Committer<J> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use super::*;
 
@@ -106,6 +111,7 @@ mod tests {
         let log = Arc::clone(&seen);
         let committer = Committer::start(
             "test",
+            Arc::new(Stats::new()),
             |_| 1,
             move |batch| log.lock().unwrap().extend(batch),
         )

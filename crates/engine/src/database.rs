@@ -3,14 +3,15 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
 
 use rocksdb::{
     ColumnFamilyDescriptor, DB, DBPinnableSlice, Direction, IteratorMode, ReadOptions, WriteBatch,
     WriteOptions,
 };
 
-use crate::{EngineError, Family, META, OpenError, log_scan, options};
+use crate::{EngineError, Family, META, OpenError, Stats, log_scan, options};
 
 /// Key in [`META`] under which the format number stands, 4 bytes big-endian.
 const FORMAT_KEY: &[u8] = b"format";
@@ -69,6 +70,7 @@ pub struct Engine {
     database: RwLock<Option<DB>>,
     health: Mutex<Health>,
     openings: AtomicU64,
+    stats: Arc<Stats>,
 }
 
 impl Engine {
@@ -103,6 +105,7 @@ impl Engine {
             database: RwLock::new(Some(database)),
             health: Mutex::new(Health::Ready),
             openings: AtomicU64::new(1),
+            stats: Arc::new(Stats::new()),
         };
         engine.check_format(format)?;
         Ok(engine)
@@ -329,8 +332,18 @@ impl Engine {
         }
         let mut synced = WriteOptions::default();
         synced.set_sync(true);
+        let began = Instant::now();
         let written = self.with(|database| Ok(database.write_opt(batch, &synced)))?;
-        written.map_err(|error| self.after_failed_write(error, needed))
+        match written {
+            Ok(()) => {
+                self.stats.synced(began.elapsed());
+                Ok(())
+            }
+            Err(error) => {
+                self.stats.failed();
+                Err(self.after_failed_write(error, needed))
+            }
+        }
     }
 
     fn after_failed_write(&self, error: rocksdb::Error, needed: u64) -> EngineError {
@@ -444,7 +457,26 @@ impl Engine {
             .clone()
     }
 
-    fn with<T>(&self, act: impl FnOnce(&DB) -> Result<T, EngineError>) -> Result<T, EngineError> {
+    /// What is counted of the store's work.
+    #[must_use]
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.stats
+    }
+
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The column families but [`META`].
+    pub(crate) fn families(&self) -> &'static [Family] {
+        self.families
+    }
+
+    pub(crate) fn with<T>(
+        &self,
+        act: impl FnOnce(&DB) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         act(database.as_ref().ok_or(EngineError::Reopening)?)
     }
@@ -473,7 +505,7 @@ fn failed_reopening(error: &OpenError, needed: u64) -> EngineError {
 }
 
 /// Bytes in the write-ahead logs; what cannot be read counts as none.
-fn logged_bytes(path: &Path) -> u64 {
+pub(crate) fn logged_bytes(path: &Path) -> u64 {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
     entries
         .filter(|entry| entry.path().extension().is_some_and(|it| it == "log"))

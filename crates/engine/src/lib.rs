@@ -12,9 +12,11 @@ mod committer;
 mod database;
 mod domain_ids;
 mod error;
+mod figures;
 mod log_scan;
 mod options;
 mod scrub;
+mod stats;
 
 pub use anomaly::Anomaly;
 pub use committer::{Closed, Committer};
@@ -24,3 +26,4 @@ pub use error::{EngineError, OpenError};
 pub use options::{Family, META};
 pub use rocksdb;
 pub use scrub::{Pass, ScrubOptions, ScrubState, Scrubbed, Scrubber, Step};
+pub use stats::{Figures, HistogramFigures, STATES, Stats};

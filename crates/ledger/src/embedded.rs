@@ -59,7 +59,8 @@ impl EmbeddedLedger {
             detail: format!("the older format cannot be brought forward: {error}"),
         })?;
         let mut commits = Commits::new(Arc::clone(&shared));
-        let committer = Committer::start("anchor-committer", Job::weight, move |jobs| {
+        let stats = Arc::clone(shared.engine.stats());
+        let committer = Committer::start("anchor-committer", stats, Job::weight, move |jobs| {
             commits.run(jobs);
         })
         .map_err(|source| OpenError::Folder {

@@ -371,7 +371,7 @@ impl Shared {
         Ok(checkpoint.size)
     }
 
-    fn last_sequence(&self, domain: DomainId) -> Result<u64, LedgerError> {
+    pub(crate) fn last_sequence(&self, domain: DomainId) -> Result<u64, LedgerError> {
         let key = keys::log(domain, LogRecord::LastSequence);
         match self.engine.get_with(keys::LOG, &key, keys::decode_count)? {
             None => Ok(0),
@@ -380,7 +380,7 @@ impl Shared {
         }
     }
 
-    fn publication(
+    pub(crate) fn publication(
         &self,
         domain: DomainId,
         sequence: u64,

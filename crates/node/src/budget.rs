@@ -101,6 +101,20 @@ impl BodyBudget {
             .any(|waiting| !waiting.granted.is_closed())
     }
 
+    /// How many bodies wait for a share.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let state = self.lock();
+        let waiting = state.waiting.iter();
+        waiting.filter(|it| !it.granted.is_closed()).count()
+    }
+
+    /// The bytes of the whole budget.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        self.lock().capacity
+    }
+
     /// Bytes of the budget that are in use.
     #[must_use]
     pub fn used(&self) -> u64 {

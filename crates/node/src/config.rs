@@ -12,6 +12,7 @@ use crate::access_config::AccessConfig;
 use crate::admin_config::AdminConfig;
 use crate::body::BodyLimits;
 use crate::domain_config::DomainConfig;
+use crate::observability_config::{MetricsConfig, OtlpConfig, RequestLogConfig};
 use crate::scrub_config::ScrubConfig;
 use crate::tls_config::TlsConfig;
 
@@ -40,6 +41,12 @@ pub struct Config {
     pub scrub: ScrubConfig,
     /// Certificates of the listener, and of clients.
     pub tls: TlsConfig,
+    /// Where metrics are served.
+    pub metrics: MetricsConfig,
+    /// What is logged of requests.
+    pub log: RequestLogConfig,
+    /// Where traces are sent.
+    pub otlp: OtlpConfig,
     /// The domains served; none means one called `default`.
     #[serde(rename = "domain")]
     pub domains: Vec<DomainConfig>,
@@ -309,6 +316,8 @@ impl Config {
             ),
         )?;
         self.admin.validate()?;
+        self.metrics.validate(self.admin.listen.is_some())?;
+        self.otlp.validate()?;
         for domain in &self.domains {
             self.validate_domain(domain)?;
         }

@@ -13,11 +13,14 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, Request, StatusCode, Version, header};
 use serde_json::json;
 use tower::ServiceExt;
+use tracing::Instrument;
 
 use crate::access::{Access, Need};
 use crate::cors::{Cors, Surface};
 use crate::error::{ApiError, empty, json, raw};
 use crate::guard::Guard;
+use crate::metrics::Refusal;
+use crate::observer::Observer;
 use crate::peer::Peer;
 use crate::process::Needs;
 use crate::rate::RateLimiter;
@@ -44,6 +47,8 @@ pub(crate) struct Front {
     pub routes: Router,
     /// Which cross-origin headers a path gets.
     pub surface: fn(&str) -> Surface,
+    /// What is seen of each request.
+    pub observer: Observer,
     /// What the `Keep-Alive` header promises.
     pub keep_alive: Duration,
 }
@@ -60,7 +65,7 @@ impl Gate {
     /// answers the path.
     fn admit<B>(
         &self,
-        peer: Peer,
+        peer: &Peer,
         request: &mut Request<B>,
         is_own: bool,
     ) -> Result<(), Box<Response>> {
@@ -86,9 +91,17 @@ impl Gate {
 impl Front {
     /// Answers one request.
     pub(crate) async fn answer(self: Arc<Self>, peer: Peer, request: Request<Body>) -> Response {
+        let (seen, request) = self.observer.begin(request);
+        let answering = self.answer_seen(peer, request);
+        let answer = answering.instrument(seen.span().clone()).await;
+        seen.answered(answer)
+    }
+
+    async fn answer_seen(&self, peer: Peer, request: Request<Body>) -> Response {
         let version = request.version();
         if !is_standard(request.method()) {
-            return closing(version, empty(StatusCode::BAD_REQUEST));
+            let answer = empty(StatusCode::BAD_REQUEST);
+            return closing(version, because(Refusal("unknown_method"), answer));
         }
         let closes = asks_to_close(&request);
         let mut answer = self.answer_open(peer, request).await;
@@ -108,7 +121,8 @@ impl Front {
         let admit = |guard: &Guard| guard.admit(version, request.uri(), &headers);
         if let Some(Err(refusal)) = self.guard.as_ref().map(admit) {
             crate::body::discard(&headers, request.into_body()).await;
-            return closing(version, refusal.into_response());
+            let answer = because(Refusal("foreign_host_or_proxy"), refusal.into_response());
+            return closing(version, answer);
         }
         if request.method() == Method::OPTIONS {
             let mut answer = empty(StatusCode::OK);
@@ -163,7 +177,7 @@ impl Front {
     ) -> Response {
         if let Some(gate) = &self.gate {
             let is_own = OWN_PATHS.contains(&path.strip_suffix('/').unwrap_or(path));
-            if let Err(refusal) = gate.admit(peer, &mut request, is_own) {
+            if let Err(refusal) = gate.admit(&peer, &mut request, is_own) {
                 let (head, body) = request.into_parts();
                 crate::body::discard(&head.headers, body).await;
                 return *refusal;
@@ -255,6 +269,11 @@ fn asks_to_close<B>(request: &Request<B>) -> bool {
                 .split(',')
                 .any(|part| part.trim().eq_ignore_ascii_case("close"))
         })
+}
+
+fn because(reason: Refusal, mut answer: Response) -> Response {
+    answer.extensions_mut().insert(reason);
+    answer
 }
 
 /// The answer, after which the connection ends. HTTP/2 has no such header: there only the stream

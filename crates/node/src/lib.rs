@@ -22,6 +22,10 @@ mod guard;
 mod key_file;
 mod listener;
 mod logging;
+pub mod metrics;
+mod observability_config;
+mod observer;
+mod operation;
 mod path;
 mod peer;
 mod process;
@@ -31,6 +35,8 @@ mod scrub_config;
 mod setup;
 mod tls;
 mod tls_config;
+mod trace_context;
+mod traces;
 
 pub use access::{
     Access, AnonymousPolicy, Caller, Grant, GrantError, KeyId, KeyText, KeyTextError, Need,
@@ -60,6 +66,9 @@ pub use key_file::{
     KeyFileError, load as load_key_file, load_or_create as load_or_create_key_file,
 };
 pub use logging::start_logging;
+pub use metrics::{Metrics, Refusal};
+pub use observability_config::{MetricsConfig, MetricsListen, OtlpConfig, RequestLogConfig};
+pub use operation::{Operation, OperationOf};
 pub use path::segments;
 pub use peer::{ClientCertificate, Fingerprint, Peer};
 pub use process::{

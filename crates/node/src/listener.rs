@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::budget::BodyBudget;
 use crate::config::LimitsConfig;
 use crate::connection::Terms;
+use crate::metrics::ConnectionMetrics;
 use crate::peer::Peer;
 use crate::tls::Tls;
 
@@ -54,6 +55,7 @@ pub(crate) async fn serve<A, F>(
     answer: A,
     limits: LimitsConfig,
     budget: BodyBudget,
+    metrics: ConnectionMetrics,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()>
 where
@@ -80,6 +82,7 @@ where
             },
         };
         let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            metrics.refused();
             // Nothing can be said to a client that waits for a handshake.
             if !encrypted {
                 connections.spawn(turn_away(stream));
@@ -87,8 +90,10 @@ where
             continue;
         };
         let (terms, ending) = (Arc::clone(&terms), ending.subscribe());
+        let open = metrics.open();
         connections.spawn(async move {
             terms.serve(stream, address, ending).await;
+            drop(open);
             drop(slot);
         });
     }

@@ -27,12 +27,16 @@ use crate::cors::{Cors, Surface};
 use crate::error::{ApiError, empty};
 use crate::front::{Front, Gate, Readiness};
 use crate::guard::Guard;
+use crate::metrics::{Metrics, node_collector};
+use crate::observability_config::MetricsListen;
+use crate::observer::{Line, Observer};
+use crate::operation::OperationOf;
 use crate::rate::RateLimiter;
 use crate::setup::{ServeArgs, Setup};
 use crate::tls::Tls;
 use crate::{
     admin::{AdminListener, NodeState},
-    listener,
+    listener, metrics, operation,
     read_only::ReadOnly,
 };
 
@@ -53,6 +57,10 @@ pub struct Part {
     pub needs: Needs,
     /// Whether it can serve.
     pub readiness: Readiness,
+    /// How its requests are called.
+    pub operation: OperationOf,
+    /// What it counts.
+    pub collectors: Vec<Box<dyn prometheus::core::Collector>>,
     /// Its hold on the store.
     pub lock: File,
     /// Listeners of its own, beside the node's.
@@ -76,6 +84,8 @@ pub struct ExtraListener {
     pub listen: SocketAddr,
     /// Its routes.
     pub routes: Router,
+    /// How its requests are called.
+    pub operation: OperationOf,
     /// Who may call them.
     pub callers: Callers,
 }
@@ -167,7 +177,8 @@ pub fn serve_routes(
                 }
             }
         };
-        listener::serve(listener, None, answer, limits, budget, stop).await?;
+        let connections = Metrics::new()?.connections().clone();
+        listener::serve(listener, None, answer, limits, budget, connections, stop).await?;
         Ok(())
     });
     runtime.shutdown_timeout(LEFTOVERS_TIME_MAX);
@@ -210,14 +221,14 @@ impl Setup {
     ///
     /// # Errors
     /// When the address cannot be listened on.
-    async fn run(self, mut parts: Vec<Part>) -> anyhow::Result<Vec<File>> {
+    async fn run(mut self, mut parts: Vec<Part>) -> anyhow::Result<Vec<File>> {
         raise_open_files();
         let listener = bind(self.config.node.listen)?;
         let address = listener.local_addr()?;
         let admin = parts.iter_mut();
         let admin = admin.map(|part| (part.name, std::mem::take(&mut part.admin)));
         let admin = admin.collect();
-        let (front, locks, extras) = self.front(address, parts);
+        let (front, locks, extras) = self.front(address, parts)?;
         let state = NodeState {
             read_only: front.read_only.clone(),
             parts: front.parts.clone(),
@@ -231,6 +242,7 @@ impl Setup {
                 .with_context(|| format!("cannot listen on {} for {}", extra.listen, extra.name))?;
             bound.push((listener.local_addr()?, listener, extra));
         }
+        let metrics_listener = self.metrics_listener()?;
         // From the announcement on a signal must end the process in good order.
         let stop = stop_signal()?;
         if let Some(tls) = &self.tls {
@@ -261,9 +273,23 @@ impl Setup {
             let front = Arc::new(self.front_beside(&front, address, extra));
             let answer = move |peer, request| Arc::clone(&front).answer(peer, request);
             let (limits, budget) = (self.config.limits.clone(), self.budget.clone());
-            let serving = listener::serve(listener, tls, answer, limits, budget, ending());
+            let connections = self.metrics.connections().clone();
+            let serving =
+                listener::serve(listener, tls, answer, limits, budget, connections, ending());
             beside.push(tokio::spawn(serving));
         }
+        if let Some((address, listener)) = metrics_listener {
+            announce(&format!("metrics on http://{address}"))?;
+            let (limits, budget) = (self.config.limits.clone(), self.budget.clone());
+            let (metrics, guard) = (self.metrics.clone(), self.guard(address));
+            let serving = metrics::serve(listener, metrics, guard, limits, budget, ending());
+            beside.push(tokio::spawn(serving));
+        }
+        let (requests_over, over) = tokio::sync::oneshot::channel::<()>();
+        let sending = self.spans.take().map(|spans| {
+            let over = async { drop(over.await) };
+            tokio::spawn(spans.run(over))
+        });
         let stop = async move {
             stop.await;
             drop(stopped);
@@ -271,13 +297,28 @@ impl Setup {
         let limits = self.config.limits.clone();
         let front = Arc::new(front);
         let answer = move |peer, request| Arc::clone(&front).answer(peer, request);
-        listener::serve(listener, self.tls, answer, limits, self.budget, stop).await?;
+        let (tls, connections) = (self.tls, self.metrics.connections().clone());
+        listener::serve(
+            listener,
+            tls,
+            answer,
+            limits,
+            self.budget,
+            connections,
+            stop,
+        )
+        .await?;
         for serving in beside {
             serving.await??;
         }
         if let Err(error) = self.control.write_all_refusals() {
             let error = anyhow::Error::from(error);
             tracing::error!("the last refusals are not in the audit log: {error:#}");
+        }
+        // Spans of the last requests are sent too; how long that may take is configured.
+        drop(requests_over);
+        if let Some(sending) = sending {
+            sending.await?;
         }
         tracing::info!("stopped");
         Ok(locks)
@@ -287,17 +328,23 @@ impl Setup {
         &self,
         address: SocketAddr,
         parts: Vec<Part>,
-    ) -> (Front, Vec<File>, Vec<ExtraListener>) {
+    ) -> anyhow::Result<(Front, Vec<File>, Vec<ExtraListener>)> {
         let config = &self.config;
         let mut routes = Router::new().fallback(nothing_here);
         let (mut readiness, mut locks, mut listeners) = (Vec::new(), Vec::new(), Vec::new());
         let mut needs = Vec::new();
+        let mut operations: Vec<OperationOf> = vec![operation::own];
         for part in parts {
             needs.push(part.needs);
             routes = routes.merge(part.routes);
             readiness.push((part.name, part.readiness));
             locks.push(part.lock);
             listeners.extend(part.listeners);
+            operations.push(part.operation);
+            for collector in part.collectors {
+                let register = self.metrics.register(collector);
+                register.with_context(|| format!("the metrics of {}", part.name))?;
+            }
         }
         let read_only = ReadOnly::new(config.node.read_only, self.read_only_files.clone());
         read_only.watch_files();
@@ -313,9 +360,32 @@ impl Setup {
             parts: readiness,
             routes: routes.layer(CatchPanicLayer::custom(answer_panic)),
             surface: Surface::of,
+            observer: self.observer(operations),
             keep_alive: Duration::from_millis(config.limits.header_ms_max),
         };
-        (front, locks, listeners)
+        let own = node_collector(&self.budget, &front.read_only, &front.parts)?;
+        self.metrics.register(own)?;
+        Ok((front, locks, listeners))
+    }
+
+    fn observer(&self, operations: Vec<OperationOf>) -> Observer {
+        let line = if self.config.log.requests {
+            Line::Info
+        } else {
+            Line::Debug
+        };
+        let requests = self.metrics.requests().clone();
+        Observer::new(requests, operations, self.domains.clone(), line)
+    }
+
+    /// The listener of `/metrics`, where it has one of its own.
+    fn metrics_listener(&self) -> anyhow::Result<Option<(SocketAddr, tokio::net::TcpListener)>> {
+        let MetricsListen::At(listen) = self.config.metrics.listen else {
+            return Ok(None);
+        };
+        let listener = listener::bind(listen)
+            .with_context(|| format!("cannot listen on {listen} (metrics.listen)"))?;
+        Ok(Some((listener.local_addr()?, listener)))
     }
 
     /// What stands before a further listener: as before the node's own, with limits of its own.
@@ -332,6 +402,7 @@ impl Setup {
             routes: extra.routes.layer(CatchPanicLayer::custom(answer_panic)),
             // As the adapters: `*`, for any origin that may read answers at all.
             surface: |_| Surface::Storage,
+            observer: front.observer.beside(extra.operation),
             keep_alive: front.keep_alive,
         }
     }

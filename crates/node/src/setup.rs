@@ -12,8 +12,10 @@ use crate::budget::BodyBudget;
 use crate::config::{Config, NodeConfig};
 use crate::control::Control;
 use crate::domains::{DomainTable, Domains};
-use crate::logging::start_logging;
+use crate::logging;
+use crate::metrics::Metrics;
 use crate::tls::Tls;
+use crate::traces::{Sender, Tracing};
 
 /// Options of every serving command.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -49,6 +51,10 @@ pub struct Setup {
     pub tls: Option<Tls>,
     /// The budget that the services share.
     pub budget: BodyBudget,
+    /// What the process counts; parts add their own by [`crate::Part::collectors`].
+    pub metrics: Metrics,
+    /// What sends spans to a collector, where one is configured.
+    pub(crate) spans: Option<Sender>,
     /// Files whose existence means read-only mode.
     pub read_only_files: Vec<PathBuf>,
     /// The ApiHub folder, whose domain files are to be watched.
@@ -111,7 +117,10 @@ impl Setup {
             print(&config, table.as_ref())?;
             return Ok(None);
         }
-        start_logging(config.node.log_format, variable("KILN_LOG"));
+        let metrics = Metrics::new().context("the metrics cannot be set up")?;
+        let (traces, spans) = Tracing::new(&config.otlp, &metrics)?.unzip();
+        let filter = variable("KILN_LOG");
+        logging::start(config.node.log_format, filter, traces.as_ref());
         for line in &warnings {
             tracing::warn!("{line}");
         }
@@ -129,6 +138,8 @@ impl Setup {
             access,
             tls,
             budget: BodyBudget::new(config.limits.body_bytes_in_flight_max),
+            metrics,
+            spans,
             config,
             read_only_files,
             apihub,

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use engine::DomainId;
-use translog::{Entry, Hash, SignedNote};
+use translog::{Hash, SignedNote};
 
 use crate::commit::Record;
 use crate::error::LedgerError;
@@ -72,15 +72,7 @@ impl Log {
 
     /// How old the entry at a place is by the clock of the node.
     pub(super) async fn age_of(&self, place: u64) -> Result<Option<Duration>, LedgerError> {
-        let read = self.read(move |shared, domain| {
-            let Some(stored) = shared.log_entry(domain, place)? else {
-                return Ok(None);
-            };
-            let entry = Entry::decode(&stored)
-                .map_err(|error| corrupt(format!("entry {place}: {error}")))?;
-            let age_ms = (shared.clock_ms)().saturating_sub(entry.time_ms);
-            Ok(Some(Duration::from_millis(age_ms)))
-        });
+        let read = self.read(move |shared, domain| shared.age(domain, place));
         read.await.map(Option::flatten)
     }
 }

@@ -33,6 +33,8 @@ use crate::error::{ApiError, message};
 use crate::front::Readiness;
 use crate::guard::Guard;
 use crate::listener;
+use crate::metrics::{self, ConnectionMetrics};
+use crate::observability_config::MetricsListen;
 use crate::process::answer_panic;
 use crate::read_only::ReadOnly;
 use crate::setup::Setup;
@@ -92,6 +94,7 @@ pub(crate) struct AdminListener {
     address: SocketAddr,
     front: AdminFront,
     limits: LimitsConfig,
+    connections: ConnectionMetrics,
     file: AddressFile,
 }
 
@@ -125,12 +128,14 @@ impl AdminListener {
         let hosts = [config.admin.hosts.clone(), config.node.hosts.clone()].concat();
         let mut limits = config.limits.clone();
         limits.connections_max = CONNECTIONS_MAX;
+        let is_here = config.metrics.listen == MetricsListen::Admin;
+        let metrics = is_here.then(|| metrics::routes(&setup.metrics));
         let front = AdminFront {
             admission: Admission {
                 guard: Guard::new(address.ip(), hosts),
                 token,
             },
-            routes: routes(state, parts),
+            routes: routes(state, parts, metrics),
             body_limits: limits.body(BODY_BYTES_MAX),
             budget: BodyBudget::new(BODY_BYTES_IN_FLIGHT_MAX),
         };
@@ -139,6 +144,7 @@ impl AdminListener {
             address,
             front,
             limits,
+            connections: setup.metrics.connections().clone(),
             file,
         }))
     }
@@ -156,18 +162,22 @@ impl AdminListener {
         let budget = self.front.budget.clone();
         let front = Arc::new(self.front);
         let answer = move |_, request| Arc::clone(&front).answer(request);
-        let served = listener::serve(self.listener, None, answer, self.limits, budget, stop).await;
+        let (listener, limits) = (self.listener, self.limits);
+        let connections = self.connections;
+        let served =
+            listener::serve(listener, None, answer, limits, budget, connections, stop).await;
         drop(self.file);
         served
     }
 }
 
-fn routes(state: NodeState, parts: Vec<(&'static str, Router)>) -> Router {
+fn routes(state: NodeState, parts: Vec<(&'static str, Router)>, metrics: Option<Router>) -> Router {
     let mut routes = Router::new().nest("/admin/v1", status::routes(Arc::new(state)));
     for (name, part) in parts {
         routes = routes.nest(&format!("/admin/v1/{name}"), part);
     }
     routes
+        .merge(metrics.unwrap_or_default())
         .fallback(|| async { message(StatusCode::NOT_FOUND, "there is no such route") })
         .method_not_allowed_fallback(|| async {
             let text = "the route does not take this method";

@@ -38,7 +38,7 @@ impl Asked {
                 guard: Guard::new("127.0.0.1".parse().unwrap(), vec!["ops.example".to_owned()]),
                 token: AdminToken::open(folder.path()).unwrap(),
             },
-            routes: routes(state, vec![("bricks", part)]),
+            routes: routes(state, vec![("bricks", part)], None),
             body_limits: LimitsConfig::default().body(BODY_BYTES_MAX),
             budget: BodyBudget::new(BODY_BYTES_IN_FLIGHT_MAX),
         };

@@ -45,7 +45,9 @@ fn run(limits: LimitsConfig) -> Running {
     let budget = BodyBudget::new(limits.body_bytes_in_flight_max);
     let ended = tokio::spawn(async move {
         let stop = async { drop(stopped.await) };
-        listener::serve(listener, None, answer, limits, budget, stop).await
+        let metrics = crate::metrics::Metrics::new().unwrap();
+        let connections = metrics.connections().clone();
+        listener::serve(listener, None, answer, limits, budget, connections, stop).await
     });
     Running {
         address,
