@@ -182,6 +182,39 @@ fn a_refusal_reaches_the_client_on_every_route_and_with_any_body() -> Result<()>
     Ok(())
 }
 
+/// The address of a client counts for the rate limit, so a client that could choose it would have no
+/// limit.
+#[test]
+fn a_trusted_proxy_speaks_for_its_clients_and_nobody_else_does() -> Result<()> {
+    let limit = "[rate_limit]\nburst = 2\nrefill_per_second = 1";
+    let trusting = format!("{limit}\n[node]\ntrusted_proxies = [\"127.0.0.0/8\", \"10.0.0.0/8\"]");
+    let left = |server: &Server, name: &str, value: &str| -> Result<(u16, Option<String>)> {
+        let request = server.request("GET", "/livez").header(name, value);
+        let reply = server.ask(&request)?;
+        let left = reply.header("x-ratelimit-remaining").map(str::to_owned);
+        Ok((reply.status, left))
+    };
+    let server = Server::start(&trusting)?;
+    let some = |left: &str| Some(left.to_owned());
+    let custom = "X-Forwarded-For";
+    assert_eq!(left(&server, custom, "192.0.2.1")?, (200, some("1")));
+    // What the client wrote itself stands further left, and does not help it.
+    let forged = "198.51.100.1, 192.0.2.1, 10.1.1.1";
+    assert_eq!(left(&server, custom, forged)?, (200, some("0")));
+    assert_eq!(left(&server, "Forwarded", "for=192.0.2.1")?.0, 429);
+    assert_eq!(left(&server, custom, "192.0.2.2")?, (200, some("1")));
+    let both = server.request("GET", "/livez").header(custom, "192.0.2.3");
+    let both = server.ask(&both.header("Forwarded", "for=192.0.2.4"))?;
+    Message(400, "different clients").check("both headers", &both);
+    // Its Host is looked at all the same.
+    let foreign = Request::new("GET", "/livez").header("Host", "evil.example");
+    let foreign = server.ask(&foreign.header(custom, "192.0.2.5"))?;
+    FOREIGN.check("a foreign host", &foreign);
+    let server = Server::start(&format!("{limit}\n[node]\ntrusted_proxies = [\"10.0.0.0/8\"]"))?;
+    assert_eq!(left(&server, custom, "192.0.2.1")?.0, 403);
+    Ok(())
+}
+
 #[test]
 fn a_listener_beyond_loopback_is_refused_unless_named() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -202,7 +235,12 @@ fn a_listener_beyond_loopback_is_refused_unless_named() -> Result<()> {
             let output = launch.run()?;
             let stderr = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(3), "{listen}: {stderr}");
-            for part in [listen, "node.plaintext_beyond_loopback", "127.0.0.1"] {
+            for part in [
+                listen,
+                "tls.certificate",
+                "node.plaintext_beyond_loopback",
+                "127.0.0.1",
+            ] {
                 assert!(stderr.contains(part), "{listen}: {part} is not in {stderr}");
             }
         }
@@ -229,6 +267,15 @@ fn a_named_open_listener_answers_under_addresses_but_not_under_foreign_names() -
         "{text}"
     );
     let launch = launch.env("KILN__NODE__LOG_ORIGIN_PREFIX", "logs.example");
+    // Neither is everybody to do everything by accident.
+    let refused = launch.clone().run()?;
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    for part in ["anonymous", "\"all\"", "node.anonymous_all_beyond_loopback"] {
+        assert!(!refused.status.success() && text.contains(part), "{text}");
+    }
+    let narrow = launch.clone().env("KILN__ACCESS__ANONYMOUS", "anchor");
+    assert!(narrow.arg("--check-config").run()?.status.success());
+    let launch = launch.env("KILN__NODE__ANONYMOUS_ALL_BEYOND_LOOPBACK", "true");
     let node = NodeProcess::start(&launch)?;
     let near = SocketAddr::from(([127, 0, 0, 1], node.address().port()));
     for host in ["localhost", "127.0.0.1", "0.0.0.0", "192.0.2.1:8080"] {

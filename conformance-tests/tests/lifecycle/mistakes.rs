@@ -227,6 +227,7 @@ fn an_address_that_cannot_be_had_is_named() -> Result<()> {
             .arg(listen);
         let launch = launch
             .env("KILN__NODE__PLAINTEXT_BEYOND_LOOPBACK", "true")
+            .env("KILN__ACCESS__ANONYMOUS", "anchor")
             .env("KILN__NODE__LOG_ORIGIN_PREFIX", "logs.example");
         check_fails(listen, &launch.arg("--data").arg(&data), FAILED, parts)
     };

@@ -5,16 +5,18 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use keyssi::Domain;
 use serde::{Deserialize, Serialize};
 
+use crate::access::AnonymousPolicy;
 use crate::access_config::AccessConfig;
 use crate::admin_config::AdminConfig;
 use crate::body::BodyLimits;
 use crate::domain_config::DomainConfig;
 use crate::observability_config::{MetricsConfig, OtlpConfig, RequestLogConfig};
 use crate::scrub_config::ScrubConfig;
-use crate::tls_config::TlsConfig;
+use crate::tls_config::{ClientCertificates, TlsConfig};
 
 /// Smallest allowed limit for a brick: the SDK's default chunk and its envelope, in bytes.
 pub const BRICK_BYTES_FLOOR: u64 = 10_000_064;
@@ -64,6 +66,12 @@ pub struct NodeConfig {
     pub hosts: Vec<String>,
     /// Allows an address beyond loopback although the node speaks plain HTTP.
     pub plaintext_beyond_loopback: bool,
+    /// Allows an address beyond loopback although somebody without a credential may do everything
+    /// in a domain (`anonymous = "all"`).
+    pub anonymous_all_beyond_loopback: bool,
+    /// Networks of the proxies that say for whom they ask (`Forwarded`, `X-Forwarded-For`). Trusted:
+    /// who is there can speak in anyone's name.
+    pub trusted_proxies: Vec<IpNet>,
     /// Refuses every request that writes. A file named `readonly` in the data folder does the same.
     pub read_only: bool,
     /// How the names of the domains' logs begin where a domain has no `log.origin` of its own.
@@ -140,6 +148,8 @@ impl Default for NodeConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             hosts: Vec::new(),
             plaintext_beyond_loopback: false,
+            anonymous_all_beyond_loopback: false,
+            trusted_proxies: Vec::new(),
             read_only: false,
             log_origin_prefix: String::new(),
             log_format: LogFormat::Human,
@@ -299,6 +309,12 @@ impl Config {
             "rate_limit.burst and rate_limit.refill_per_second must be at least 1".to_owned(),
         )?;
         self.tls.validate()?;
+        self.access.validate()?;
+        require(
+            self.access.certificates.is_empty() || self.tls.client != ClientCertificates::None,
+            "access.certificate needs tls.client_ca, and tls.client = \"optional\" or \"required\""
+                .to_owned(),
+        )?;
         require(
             self.scrub.bytes_per_second > 0,
             "scrub.bytes_per_second must be at least 1; scrub.enabled = false switches it off"
@@ -318,9 +334,25 @@ impl Config {
         self.admin.validate()?;
         self.metrics.validate(self.admin.listen.is_some())?;
         self.otlp.validate()?;
+        // An ApiHub's folder may hold domains that say nothing of their own.
+        if self.domains.is_empty() {
+            self.validate_anonymous("access.anonymous", self.access.anonymous)?;
+        }
         for domain in &self.domains {
             self.validate_domain(domain)?;
         }
+        self.validate_names()
+    }
+
+    /// Refuses two domains, or two logs, of one name.
+    fn validate_names(&self) -> Result<(), ConfigError> {
+        let require = |holds: bool, text: String| {
+            if holds {
+                Ok(())
+            } else {
+                Err(ConfigError::Invalid(text))
+            }
+        };
         let mut names: Vec<_> = self.domains.iter().map(|domain| &domain.name).collect();
         names.sort();
         let twice = names
@@ -356,7 +388,23 @@ impl Config {
     /// listens.
     pub(crate) fn validate_domain(&self, domain: &DomainConfig) -> Result<(), ConfigError> {
         let beyond_loopback = !self.node.listen.ip().is_loopback();
-        domain.validate(&self.node.log_origin_prefix, beyond_loopback)
+        domain.validate(&self.node.log_origin_prefix, beyond_loopback)?;
+        let place = format!("anonymous of domain {}", domain.name);
+        self.validate_anonymous(&place, domain.anonymous.unwrap_or(self.access.anonymous))
+    }
+
+    /// Refuses that everybody who reaches the node may do everything, unless it was said by name.
+    fn validate_anonymous(&self, place: &str, policy: AnonymousPolicy) -> Result<(), ConfigError> {
+        let open = policy == AnonymousPolicy::All && !self.node.listen.ip().is_loopback();
+        if open && !self.node.anonymous_all_beyond_loopback {
+            return Err(ConfigError::Invalid(format!(
+                "node.listen {} is reachable from other machines, and {place} is \"all\": anyone \
+                 may overwrite documents and fill the disk; set it to \"anchor\" (all that wallets \
+                 need), \"read\" or \"none\", or set node.anonymous_all_beyond_loopback = true",
+                self.node.listen
+            )));
+        }
+        Ok(())
     }
 
     /// The configuration as a file that has the same effect.

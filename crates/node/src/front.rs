@@ -4,6 +4,7 @@
 //!
 //! **Source:** `http-api.md` §1.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,11 +19,12 @@ use tracing::Instrument;
 use crate::access::{Access, Need};
 use crate::cors::{Cors, Surface};
 use crate::error::{ApiError, empty, json, raw};
-use crate::guard::Guard;
+use crate::guard::{Guard, Way};
 use crate::metrics::Refusal;
 use crate::observer::Observer;
 use crate::peer::Peer;
 use crate::process::Needs;
+use crate::proxies::TrustedProxies;
 use crate::rate::RateLimiter;
 use crate::read_only::{self, ReadOnly};
 
@@ -35,6 +37,8 @@ pub(crate) struct Front {
     pub cors: Cors,
     /// What the listener refuses; `None` where the routes know their callers.
     pub guard: Option<Guard>,
+    /// Who may speak for others.
+    pub proxies: TrustedProxies,
     /// Who may do what; `None` where the routes know their callers, or take anyone.
     pub gate: Option<Gate>,
     /// `None` switches the limit and its headers off.
@@ -63,16 +67,14 @@ pub(crate) struct Gate {
 impl Gate {
     /// Lets a request through with its caller, or says why not. `is_own` tells that the front itself
     /// answers the path.
-    fn admit<B>(
+    async fn admit<B>(
         &self,
         peer: &Peer,
         request: &mut Request<B>,
         is_own: bool,
     ) -> Result<(), Box<Response>> {
         let refused = |error: ApiError| Box::new(error.into_response());
-        let caller = self
-            .access
-            .authenticate(peer.address.ip(), request.headers());
+        let caller = self.access.authenticate(peer, request.headers()).await;
         let caller = caller.map_err(refused)?;
         let path = request.uri().path();
         let mut needs = self.needs.iter();
@@ -114,12 +116,27 @@ impl Front {
         answer
     }
 
-    async fn answer_open(&self, peer: Peer, request: Request<Body>) -> Response {
+    /// Lets a request through with the address of its client, or says why not.
+    fn examine(&self, peer: &mut Peer, request: &Request<Body>) -> Result<(), ApiError> {
+        let mut way = Way::Direct;
+        if self.proxies.trust(peer.address.ip()) {
+            way = Way::TrustedProxy;
+            let client = self.proxies.client(peer.address.ip(), request.headers())?;
+            if client != peer.address.ip() {
+                peer.address = SocketAddr::new(client, 0);
+            }
+        }
+        match &self.guard {
+            Some(guard) => guard.admit(way, request.version(), request.uri(), request.headers()),
+            None => Ok(()),
+        }
+    }
+
+    async fn answer_open(&self, mut peer: Peer, request: Request<Body>) -> Response {
         let version = request.version();
         let headers = request.headers().clone();
         let path = request.uri().path().to_owned();
-        let admit = |guard: &Guard| guard.admit(version, request.uri(), &headers);
-        if let Some(Err(refusal)) = self.guard.as_ref().map(admit) {
+        if let Err(refusal) = self.examine(&mut peer, &request) {
             crate::body::discard(&headers, request.into_body()).await;
             let answer = because(Refusal("foreign_host_or_proxy"), refusal.into_response());
             return closing(version, answer);
@@ -177,7 +194,7 @@ impl Front {
     ) -> Response {
         if let Some(gate) = &self.gate {
             let is_own = OWN_PATHS.contains(&path.strip_suffix('/').unwrap_or(path));
-            if let Err(refusal) = gate.admit(&peer, &mut request, is_own) {
+            if let Err(refusal) = gate.admit(&peer, &mut request, is_own).await {
                 let (head, body) = request.into_parts();
                 crate::body::discard(&head.headers, body).await;
                 return *refusal;

@@ -21,27 +21,56 @@ const FORWARDING_PREFIX: &str = "x-forwarded-";
 pub(crate) struct Guard {
     listen: IpAddr,
     hosts: Vec<String>,
+    /// Beyond loopback and with TLS nobody reaches the node by accident, and a certificate is what
+    /// keeps foreign names away: nothing but the form is looked at.
+    lenient: bool,
+}
+
+/// How a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// From a client, as far as the node knows.
+    Direct,
+    /// Through a proxy that the configuration trusts.
+    TrustedProxy,
 }
 
 impl Guard {
     /// For a listener on `listen`; `hosts` are further names under which the node is known.
     #[must_use]
     pub(crate) fn new(listen: IpAddr, hosts: Vec<String>) -> Self {
-        Self { listen, hosts }
+        Self {
+            listen,
+            hosts,
+            lenient: false,
+        }
+    }
+
+    /// The same for a listener that speaks TLS.
+    #[must_use]
+    pub(crate) fn over_tls(mut self) -> Self {
+        self.lenient = !self.listen.is_loopback();
+        self
     }
 
     /// Lets a request through or says why not.
     pub(crate) fn admit(
         &self,
+        way: Way,
         version: Version,
         uri: &Uri,
         headers: &HeaderMap,
     ) -> Result<(), ApiError> {
         let mut sent = headers.keys().map(http::HeaderName::as_str);
-        if let Some(name) = sent.find(|name| is_forwarding(name)) {
+        let forwarding = sent.find(|name| is_forwarding(name));
+        let forwarding = forwarding.filter(|_| way == Way::Direct && !self.lenient);
+        if let Some(name) = forwarding {
             return Err(ApiError::new(
                 StatusCode::FORBIDDEN,
-                format!("this listener has no authentication and refuses the header {name}"),
+                format!(
+                    "this listener has no authentication and refuses the header {name}; if a \
+                     proxy is meant to stand before it, name its address in node.trusted_proxies"
+                ),
             ));
         }
         let mut hosts = headers.get_all(header::HOST).iter();
@@ -57,7 +86,7 @@ impl Guard {
         match named
             .into_iter()
             .chain(authority)
-            .find(|host| !self.is_own(host))
+            .find(|host| !self.lenient && !self.is_own(host))
         {
             None => Ok(()),
             Some(_) => Err(ApiError::new(
@@ -105,7 +134,12 @@ mod tests {
         let guard = Guard::new(listen.parse().unwrap(), vec!["node.example".to_owned()]);
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, host.parse().unwrap());
-        let answer = guard.admit(Version::HTTP_11, &Uri::from_static("/bdns"), &headers);
+        let answer = guard.admit(
+            Way::Direct,
+            Version::HTTP_11,
+            &Uri::from_static("/bdns"),
+            &headers,
+        );
         assert_eq!(answer.is_ok(), admitted, "{host} on {listen}");
     }
 
@@ -141,7 +175,11 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, "localhost".parse().unwrap());
         let target = Uri::from_static("http://evil.example/bdns");
-        assert!(guard.admit(Version::HTTP_11, &target, &headers).is_err());
+        assert!(
+            guard
+                .admit(Way::Direct, Version::HTTP_11, &target, &headers)
+                .is_err()
+        );
         for name in [
             "x-forwarded-for",
             "x-forwarded-port",
@@ -152,10 +190,16 @@ mod tests {
             let mut headers = headers.clone();
             headers.insert(name, "192.0.2.1".parse().unwrap());
             let root = Uri::from_static("/");
+            let admit = |guard: &Guard, way| guard.admit(way, Version::HTTP_11, &root, &headers);
+            assert!(admit(&guard, Way::Direct).is_err(), "{name}");
+            assert!(admit(&guard, Way::TrustedProxy).is_ok(), "{name}");
             assert!(
-                guard.admit(Version::HTTP_11, &root, &headers).is_err(),
+                admit(&guard.clone().over_tls(), Way::Direct).is_err(),
                 "{name}"
             );
+            let open = Guard::new("0.0.0.0".parse().unwrap(), Vec::new());
+            assert!(admit(&open, Way::Direct).is_err(), "{name}");
+            assert!(admit(&open.over_tls(), Way::Direct).is_ok(), "{name}");
         }
     }
 
@@ -167,15 +211,31 @@ mod tests {
             headers.append(header::HOST, host.parse().unwrap());
         }
         let root = Uri::from_static("/");
-        assert!(guard.admit(Version::HTTP_11, &root, &headers).is_err());
+        assert!(
+            guard
+                .admit(Way::Direct, Version::HTTP_11, &root, &headers)
+                .is_err()
+        );
     }
 
     #[test]
     fn a_missing_host_is_an_error_only_where_the_protocol_wants_one() {
         let guard = Guard::new("127.0.0.1".parse().unwrap(), Vec::new());
         let (root, none) = (Uri::from_static("/"), HeaderMap::new());
-        assert!(guard.admit(Version::HTTP_10, &root, &none).is_ok());
-        assert!(guard.admit(Version::HTTP_11, &root, &none).is_err());
-        assert!(guard.admit(Version::HTTP_2, &root, &none).is_err());
+        assert!(
+            guard
+                .admit(Way::Direct, Version::HTTP_10, &root, &none)
+                .is_ok()
+        );
+        assert!(
+            guard
+                .admit(Way::Direct, Version::HTTP_11, &root, &none)
+                .is_err()
+        );
+        assert!(
+            guard
+                .admit(Way::Direct, Version::HTTP_2, &root, &none)
+                .is_err()
+        );
     }
 }

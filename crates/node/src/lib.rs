@@ -25,10 +25,12 @@ mod logging;
 pub mod metrics;
 mod observability_config;
 mod observer;
+mod oidc_config;
 mod operation;
 mod path;
 mod peer;
 mod process;
+mod proxies;
 mod rate;
 mod read_only;
 mod scrub_config;
@@ -39,10 +41,11 @@ mod trace_context;
 mod traces;
 
 pub use access::{
-    Access, AnonymousPolicy, Caller, Grant, GrantError, KeyId, KeyText, KeyTextError, Need,
-    Principal, Right, Role, Scope,
+    Access, AnonymousPolicy, Caller, Grant, GrantError, KeyFetchError, KeyId, KeyText,
+    KeyTextError, Need, OidcError, OidcIssuers, OidcSubject, Principal, Right, Role, Scope,
+    TokenFault,
 };
-pub use access_config::AccessConfig;
+pub use access_config::{AccessConfig, CertificateConfig};
 pub use admin::{Administrator, admin_addresses, parse_request};
 pub use admin_config::AdminConfig;
 pub use body::{BodyLimits, discard, hold, receive};
@@ -68,9 +71,10 @@ pub use key_file::{
 pub use logging::start_logging;
 pub use metrics::{Metrics, Refusal};
 pub use observability_config::{MetricsConfig, MetricsListen, OtlpConfig, RequestLogConfig};
+pub use oidc_config::{ClaimPath, ClaimRule, OidcConfig, TokenAlgorithm};
 pub use operation::{Operation, OperationOf};
 pub use path::segments;
-pub use peer::{ClientCertificate, Fingerprint, Peer};
+pub use peer::{ClientCertificate, Fingerprint, FingerprintError, Peer};
 pub use process::{
     Callers, EXIT_FAILED, ExtraListener, Needs, OpenPart, Opening, Part, clock_ms, exit_code,
     lock_store, serve, serve_routes,

@@ -2,7 +2,10 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 /// The other end of a connection, as each of its requests sees it.
 #[derive(Clone, Debug)]
@@ -38,10 +41,13 @@ pub struct ClientCertificate {
     pub subject: String,
     /// The subject's alternative names, each with its kind: `dns:…`, `uri:…`, `email:…`, `ip:…`.
     pub names: Vec<String>,
+    /// When it ends, in milliseconds since the epoch. Connections may last longer.
+    pub not_after_ms: u64,
 }
 
 /// SHA-256 of a certificate. Shown as 64 hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Fingerprint(pub [u8; 32]);
 
 impl fmt::Display for Fingerprint {
@@ -53,5 +59,67 @@ impl fmt::Display for Fingerprint {
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, out)
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = FingerprintError;
+
+    /// 64 hex digits in any case, with or without colons between them, as `openssl` prints them.
+    fn from_str(text: &str) -> Result<Self, FingerprintError> {
+        let digits: Option<Vec<u8>> = text
+            .chars()
+            .filter(|character| *character != ':')
+            .map(|digit| u8::try_from(digit.to_digit(16)?).ok())
+            .collect();
+        let digits = digits.ok_or(FingerprintError)?;
+        let bytes: Vec<u8> = digits
+            .chunks(2)
+            .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
+            .collect();
+        let bytes = (digits.len() == 64).then(|| bytes.try_into().ok());
+        bytes.flatten().map(Self).ok_or(FingerprintError)
+    }
+}
+
+impl TryFrom<String> for Fingerprint {
+    type Error = FingerprintError;
+
+    fn try_from(text: String) -> Result<Self, FingerprintError> {
+        text.parse()
+    }
+}
+
+impl From<Fingerprint> for String {
+    fn from(fingerprint: Fingerprint) -> Self {
+        fingerprint.to_string()
+    }
+}
+
+/// The text is no fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a fingerprint has 64 hex digits (SHA-256), with or without colons")]
+pub struct FingerprintError;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_read_as_tools_print_them() {
+        let plain = "00ff".repeat(16);
+        let print: Fingerprint = plain.parse().unwrap();
+        assert_eq!(print.to_string(), plain);
+        let colons = ["00:FF"; 16].join(":");
+        assert_eq!(colons.parse(), Ok(print));
+        for bad in [
+            "",
+            "00",
+            &plain[1..],
+            &format!("{plain}00"),
+            &plain.replace('f', "g"),
+        ] {
+            assert_eq!(bad.parse::<Fingerprint>(), Err(FingerprintError), "{bad}");
+        }
     }
 }

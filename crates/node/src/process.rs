@@ -31,6 +31,7 @@ use crate::metrics::{Metrics, node_collector};
 use crate::observability_config::MetricsListen;
 use crate::observer::{Line, Observer};
 use crate::operation::OperationOf;
+use crate::proxies::TrustedProxies;
 use crate::rate::RateLimiter;
 use crate::setup::{ServeArgs, Setup};
 use crate::tls::Tls;
@@ -264,7 +265,7 @@ impl Setup {
             beside.push(tokio::spawn(admin.serve(ending())));
         }
         for (address, listener, extra) in bound {
-            let tls = self.tls.clone().filter(|_| !address.ip().is_loopback());
+            let tls = self.tls_at(address);
             announce(&format!(
                 "{} on {}://{address}",
                 extra.name,
@@ -281,7 +282,7 @@ impl Setup {
         if let Some((address, listener)) = metrics_listener {
             announce(&format!("metrics on http://{address}"))?;
             let (limits, budget) = (self.config.limits.clone(), self.budget.clone());
-            let (metrics, guard) = (self.metrics.clone(), self.guard(address));
+            let (metrics, guard) = (self.metrics.clone(), self.guard(address, None));
             let serving = metrics::serve(listener, metrics, guard, limits, budget, ending());
             beside.push(tokio::spawn(serving));
         }
@@ -350,7 +351,8 @@ impl Setup {
         read_only.watch_files();
         let front = Front {
             cors: Cors::new(config.cors.origins.clone()),
-            guard: Some(self.guard(address)),
+            guard: Some(self.guard(address, self.tls.as_ref())),
+            proxies: TrustedProxies::new(config.node.trusted_proxies.clone()),
             gate: Some(Gate {
                 access: self.access.clone(),
                 needs,
@@ -393,7 +395,8 @@ impl Setup {
         let guarded = extra.callers == Callers::Anyone;
         Front {
             cors: front.cors.clone(),
-            guard: guarded.then(|| self.guard(address)),
+            guard: guarded.then(|| self.guard(address, self.tls_at(address).as_ref())),
+            proxies: front.proxies.clone(),
             // Its routes know their callers, or take anyone.
             gate: None,
             rate: self.rate_limiter(),
@@ -407,8 +410,17 @@ impl Setup {
         }
     }
 
-    fn guard(&self, address: SocketAddr) -> Guard {
-        Guard::new(address.ip(), self.config.node.hosts.clone())
+    /// What a further listener speaks: on loopback nothing but plain HTTP.
+    fn tls_at(&self, address: SocketAddr) -> Option<Tls> {
+        self.tls.clone().filter(|_| !address.ip().is_loopback())
+    }
+
+    fn guard(&self, address: SocketAddr, tls: Option<&Tls>) -> Guard {
+        let guard = Guard::new(address.ip(), self.config.node.hosts.clone());
+        match tls {
+            Some(_) => guard.over_tls(),
+            None => guard,
+        }
     }
 
     fn rate_limiter(&self) -> Option<RateLimiter> {

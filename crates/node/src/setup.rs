@@ -131,7 +131,8 @@ impl Setup {
             let data = config.node.data.display();
             format!("the data folder {data} cannot be used; name another one with --data")
         })?;
-        let access = Access::new(control.clone(), domains.clone(), config.access.anonymous);
+        let access = Access::new(control.clone(), domains.clone(), &config.access)
+            .context("no HTTP client for the issuers of access.oidc")?;
         Ok(Some(Self {
             domains,
             control,

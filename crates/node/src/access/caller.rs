@@ -38,6 +38,18 @@ pub enum Principal {
         /// What its maker calls it.
         name: String,
     },
+    /// The bearer of a token of an OpenID Connect issuer.
+    Token {
+        /// Who issued it.
+        issuer: String,
+        /// Whom the issuer means.
+        subject: String,
+    },
+    /// The owner of a certificate.
+    Certificate {
+        /// What the configuration calls it.
+        name: String,
+    },
 }
 
 impl Caller {
@@ -143,6 +155,8 @@ impl fmt::Display for Principal {
         match self {
             Self::Anonymous => f.write_str("anonymous"),
             Self::ApiKey { id, name } => write!(f, "key {id} ({name})"),
+            Self::Token { issuer, subject } => write!(f, "subject {subject} of {issuer}"),
+            Self::Certificate { name } => write!(f, "certificate {name}"),
         }
     }
 }

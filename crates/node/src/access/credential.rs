@@ -3,7 +3,10 @@
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
+use zeroize::Zeroizing;
+
 use super::key_text::{KeyText, KeyTextError};
+use super::oidc::OidcIssuers;
 use crate::error::ApiError;
 
 const API_KEY: &str = "x-api-key";
@@ -12,6 +15,8 @@ const API_KEY: &str = "x-api-key";
 pub(super) enum Credential {
     /// A key of the right form.
     Key(KeyText),
+    /// A token of an OpenID Connect issuer.
+    Token(Zeroizing<String>),
     /// Something that is no credential of this node.
     Mistyped(KeyTextError),
 }
@@ -38,6 +43,9 @@ pub(super) fn find(headers: &HeaderMap) -> Result<Option<Credential>, ApiError> 
         ));
     }
     let text = std::str::from_utf8(first).unwrap_or_default();
+    if OidcIssuers::is_token(text) {
+        return Ok(Some(Credential::Token(Zeroizing::new(text.to_owned()))));
+    }
     Ok(Some(match KeyText::parse(text) {
         Ok(key) => Credential::Key(key),
         Err(error) => Credential::Mistyped(error),
@@ -66,6 +74,7 @@ mod tests {
         let found = match find(&headers) {
             Ok(None) => "none".to_owned(),
             Ok(Some(Credential::Key(key))) => key.id().to_string(),
+            Ok(Some(Credential::Token(_))) => "token".to_owned(),
             Ok(Some(Credential::Mistyped(KeyTextError::Form))) => "form".to_owned(),
             Ok(Some(Credential::Mistyped(_))) => "checksum".to_owned(),
             Err(_) => "several".to_owned(),
@@ -99,6 +108,8 @@ mod tests {
         check(&[("authorization", "Bearer ")], "form");
         check(&[("authorization", &text)], "form");
         check(&[("authorization", "Basic bWU6cHc=")], "form");
+        check(&[("authorization", "Bearer eyJhbGciOi.e30.c2ln")], "token");
+        check(&[("authorization", "Bearer eyJhbGciOi.e30")], "form");
         let mistyped = format!("{}0", &text[..text.len() - 1]);
         let expected = if text.ends_with('0') { &id } else { "checksum" };
         check(&[("x-api-key", &mistyped)], expected);

@@ -10,6 +10,7 @@ mod attempts;
 mod caller;
 mod credential;
 mod key_text;
+mod oidc;
 mod right;
 
 use std::net::IpAddr;
@@ -19,13 +20,16 @@ use std::time::Instant;
 use http::{HeaderMap, StatusCode};
 use keyssi::Domain;
 
+use crate::access_config::{AccessConfig, CertificateConfig};
 use crate::control::{Control, KeyRefusal, Refusal};
 use crate::domains::{Anchoring, Domains};
 use crate::error::ApiError;
+use crate::peer::Peer;
 use crate::process::clock_ms;
 
 pub use caller::{Caller, Principal};
 pub use key_text::{KeyId, KeyText, KeyTextError};
+pub use oidc::{KeyFetchError, OidcError, OidcIssuers, OidcSubject, TokenFault};
 pub use right::{AnonymousPolicy, Grant, GrantError, Need, Right, Role, Scope};
 
 use attempts::Attempts;
@@ -47,31 +51,42 @@ struct Inner {
     /// What the anonymous may do in domains that do not say it.
     anonymous: AnonymousPolicy,
     attempts: Attempts,
+    issuers: OidcIssuers,
+    certificates: Vec<CertificateConfig>,
 }
 
 impl Access {
-    /// Decides by the keys of `control` and the domains' policies; `anonymous` holds for domains
-    /// without one.
-    #[must_use]
-    pub fn new(control: Control, domains: Domains, anonymous: AnonymousPolicy) -> Self {
-        Self(Arc::new(Inner {
+    /// Decides by the keys of `control`, the domains' policies and what `config` says.
+    ///
+    /// # Errors
+    /// When the issuers of tokens could not be asked for their keys.
+    pub fn new(
+        control: Control,
+        domains: Domains,
+        config: &AccessConfig,
+    ) -> Result<Self, reqwest::Error> {
+        Ok(Self(Arc::new(Inner {
             control,
             domains,
-            anonymous,
+            anonymous: config.anonymous,
             attempts: Attempts::default(),
-        }))
+            issuers: OidcIssuers::new(&config.oidc)?,
+            certificates: config.certificates.clone(),
+        })))
     }
 
-    /// Who calls. A request without a credential is anonymous; one with a bad credential is refused,
-    /// never anonymous.
+    /// Who calls. What the request itself brings counts before the certificate of its connection. A
+    /// request without a credential is anonymous; one with a bad credential is refused, never
+    /// anonymous. May wait for an issuer of tokens; may be cancelled at any time.
     ///
     /// # Errors
     /// 400 when there is more than one credential, 401 when it is not valid, 429 when there were too
     /// many bad ones from this address, 503 when credentials cannot be checked now.
-    pub fn authenticate(&self, address: IpAddr, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    pub async fn authenticate(&self, peer: &Peer, headers: &HeaderMap) -> Result<Caller, ApiError> {
+        let address = peer.address.ip();
         let found = credential::find(headers);
         let credential = match found {
-            Ok(None) => return Ok(self.caller(Principal::Anonymous, address, Vec::new())),
+            Ok(None) => return self.by_certificate(peer),
             Ok(Some(credential)) => credential,
             Err(error) => {
                 self.note("refused.several-credentials", "", address, "");
@@ -87,6 +102,7 @@ impl Access {
         }
         match credential {
             Credential::Key(text) => self.authenticate_key(&text, address),
+            Credential::Token(text) => self.authenticate_token(&text, address).await,
             Credential::Mistyped(error) => {
                 // It can be no guess, so it does not count as one: whoever guesses gets the
                 // checksum right.
@@ -120,6 +136,55 @@ impl Access {
         };
         self.note(act, &who, address, "");
         Err(unauthorized(BAD_CREDENTIAL))
+    }
+
+    async fn authenticate_token(&self, text: &str, address: IpAddr) -> Result<Caller, ApiError> {
+        let (act, refusal) = match self.0.issuers.authenticate(text, clock_ms() / 1000).await {
+            Ok(OidcSubject {
+                issuer,
+                subject,
+                grants,
+            }) => {
+                let principal = Principal::Token { issuer, subject };
+                return Ok(self.caller(principal, address, grants));
+            }
+            Err(OidcError::Invalid(fault)) => {
+                // The rest is known to be no guess, and costs nothing to find out.
+                if fault == TokenFault::Signature {
+                    self.0.attempts.failed(address, Instant::now());
+                }
+                let text = format!("{BAD_CREDENTIAL}: the token cannot be used: {fault}");
+                ("refused.bad-token", unauthorized(text))
+            }
+            Err(OidcError::Unavailable { .. }) => {
+                let text =
+                    "tokens of this issuer cannot be checked now: its keys cannot be fetched";
+                let refusal = ApiError::unavailable(text, UNCHECKED_RETRY_S);
+                ("refused.unchecked-token", refusal)
+            }
+        };
+        self.note(act, "", address, "");
+        Err(refusal)
+    }
+
+    /// Who calls, by the certificate of the connection.
+    fn by_certificate(&self, peer: &Peer) -> Result<Caller, ApiError> {
+        let address = peer.address.ip();
+        let shown = peer.certificate.as_deref();
+        let mut known = self.0.certificates.iter();
+        let found = shown.and_then(|shown| known.find(|it| it.means(shown)).map(|it| (shown, it)));
+        let Some((shown, known)) = found else {
+            return Ok(self.caller(Principal::Anonymous, address, Vec::new()));
+        };
+        let name = known.name.clone();
+        // It was valid when the connection began.
+        if clock_ms() > shown.not_after_ms {
+            let who = Principal::Certificate { name }.to_string();
+            self.note("refused.expired-certificate", &who, address, "");
+            return Err(unauthorized("the client's certificate has expired"));
+        }
+        let grants = known.grants.clone();
+        Ok(self.caller(Principal::Certificate { name }, address, grants))
     }
 
     /// Whether the caller has what the request needs, as far as its path tells.

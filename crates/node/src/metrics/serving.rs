@@ -15,7 +15,7 @@ use super::Metrics;
 use crate::budget::BodyBudget;
 use crate::config::LimitsConfig;
 use crate::error::ApiError;
-use crate::guard::Guard;
+use crate::guard::{Guard, Way};
 use crate::listener;
 use crate::peer::Peer;
 
@@ -51,7 +51,12 @@ pub(crate) async fn serve(
     let routes = routes(&metrics);
     let connections = metrics.connections().clone();
     let answer = move |_peer: Peer, request: Request<Body>| {
-        let admitted = guard.admit(request.version(), request.uri(), request.headers());
+        let admitted = guard.admit(
+            Way::Direct,
+            request.version(),
+            request.uri(),
+            request.headers(),
+        );
         let routes = routes.clone();
         async move {
             if let Err(refusal) = admitted {

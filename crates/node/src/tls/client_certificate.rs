@@ -17,6 +17,9 @@ pub(super) fn read(der: &[u8]) -> Result<ClientCertificate, X509Error> {
         fingerprint: Fingerprint(Sha256::digest(der).into()),
         subject: parsed.subject().to_string(),
         names: names.filter_map(name).collect(),
+        not_after_ms: u64::try_from(parsed.validity().not_after.timestamp())
+            .unwrap_or(0)
+            .saturating_mul(1000),
     })
 }
 
