@@ -7,9 +7,10 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::process::geteuid;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -19,8 +20,11 @@ const PRIVATE_FILE: u32 = 0o600;
 const PRIVATE_FOLDER: u32 = 0o700;
 /// What group and others may do with a file: nothing.
 const OTHERS: u32 = 0o077;
+const GROUP_READS: u32 = 0o040;
+const ROOT: u32 = 0;
 
-/// Reads the key of a file, without the white space around it.
+/// Reads the key of a file, without the white space around it. Nobody but its owner may be able to read
+/// it; where that is root, and we are not, our group may: so Kubernetes and systemd hand keys over.
 ///
 /// # Errors
 /// [`KeyFileError`]. The key is in none of them.
@@ -35,7 +39,7 @@ pub fn load(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
         return Err(KeyFileError::NoKey(path.to_owned()));
     }
     let mode = facts.permissions().mode() & 0o7777;
-    if mode & OTHERS != 0 {
+    if mode & strangers(facts.uid(), geteuid().as_raw()) != 0 {
         let path = path.to_owned();
         return Err(KeyFileError::Exposed { path, mode });
     }
@@ -122,6 +126,15 @@ pub enum KeyFileError {
     NoKey(PathBuf),
 }
 
+/// The permission bits that let others than `reader` and whoever handed the file over get at it.
+const fn strangers(owner: u32, reader: u32) -> u32 {
+    if owner == ROOT && reader != ROOT {
+        OTHERS & !GROUP_READS
+    } else {
+        OTHERS
+    }
+}
+
 /// Makes the file if its name is free; one that is there is kept.
 fn create(path: &Path, text: &str) -> io::Result<()> {
     let folder = match path.parent() {
@@ -204,6 +217,16 @@ mod tests {
         assert_eq!(left, 1, "something was left behind");
         let other = folder.path().join("other");
         assert_ne!(load_or_create(&other, text_of).unwrap(), key);
+    }
+
+    #[test]
+    fn what_root_hands_over_may_be_read_by_a_group() {
+        let (root, kiln) = (0, 990);
+        assert_eq!(0o440 & strangers(root, kiln), 0);
+        assert_ne!(0o460 & strangers(root, kiln), 0);
+        assert_ne!(0o404 & strangers(root, kiln), 0);
+        assert_ne!(0o440 & strangers(root, root), 0);
+        assert_ne!(0o440 & strangers(kiln, kiln), 0);
     }
 
     #[test]
