@@ -34,6 +34,7 @@ mod proxies;
 mod rate;
 mod read_only;
 mod scrub_config;
+mod service_manager;
 mod setup;
 mod tls;
 mod tls_config;

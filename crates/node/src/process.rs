@@ -33,6 +33,7 @@ use crate::observer::{Line, Observer};
 use crate::operation::OperationOf;
 use crate::proxies::TrustedProxies;
 use crate::rate::RateLimiter;
+use crate::service_manager::{self, State};
 use crate::setup::{ServeArgs, Setup};
 use crate::tls::Tls;
 use crate::{
@@ -291,8 +292,11 @@ impl Setup {
             let over = async { drop(over.await) };
             tokio::spawn(spans.run(over))
         });
+        service_manager::tell(self.notify_socket.as_deref(), State::Ready);
+        let socket = self.notify_socket.clone();
         let stop = async move {
             stop.await;
+            service_manager::tell(socket.as_deref(), State::Stopping);
             drop(stopped);
         };
         let limits = self.config.limits.clone();

@@ -14,6 +14,7 @@ use crate::control::Control;
 use crate::domains::{DomainTable, Domains};
 use crate::logging;
 use crate::metrics::Metrics;
+use crate::service_manager;
 use crate::tls::Tls;
 use crate::traces::{Sender, Tracing};
 
@@ -59,6 +60,8 @@ pub struct Setup {
     pub read_only_files: Vec<PathBuf>,
     /// The ApiHub folder, whose domain files are to be watched.
     pub apihub: Option<ApiHub>,
+    /// Where the service manager wants to be told that the node listens.
+    pub(crate) notify_socket: Option<String>,
 }
 
 impl Setup {
@@ -144,6 +147,7 @@ impl Setup {
             config,
             read_only_files,
             apihub,
+            notify_socket: variable(service_manager::SOCKET_VARIABLE).map(str::to_owned),
         }))
     }
 
