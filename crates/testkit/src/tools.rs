@@ -21,16 +21,27 @@ pub struct MissingTool {
 /// # Errors
 /// [`MissingTool`] when there is neither.
 pub fn anvil() -> Result<PathBuf, MissingTool> {
-    let on_path = || {
-        let folders = env::var_os("PATH")?;
-        let mut files = env::split_paths(&folders).map(|it| it.join("anvil"));
-        files.find(|it| it.is_file())
-    };
-    let missing = MissingTool { tool: "anvil" };
-    in_tools("bin/anvil").or_else(on_path).ok_or(missing)
+    program("anvil")
 }
 
-/// The Python that has `pymerkle`.
+/// The `helm` of `KILN_TOOLS`, else the one on `PATH`.
+///
+/// # Errors
+/// [`MissingTool`] when there is neither.
+pub fn helm() -> Result<PathBuf, MissingTool> {
+    program("helm")
+}
+
+/// `hadolint`, which reads Containerfiles.
+///
+/// # Errors
+/// [`MissingTool`] when it is not there.
+pub fn hadolint() -> Result<PathBuf, MissingTool> {
+    let tool = "hadolint";
+    in_tools("python/bin/hadolint").ok_or(MissingTool { tool })
+}
+
+/// The Python that has `pymerkle` and the schemas of Kubernetes.
 ///
 /// # Errors
 /// [`MissingTool`] when it is not there.
@@ -48,6 +59,17 @@ pub fn node_modules() -> Result<PathBuf, MissingTool> {
     let modules = package.as_deref().and_then(|it| it.ancestors().nth(2));
     let tool = "the Solidity compiler";
     modules.map(Path::to_owned).ok_or(MissingTool { tool })
+}
+
+fn program(tool: &'static str) -> Result<PathBuf, MissingTool> {
+    let on_path = || {
+        let folders = env::var_os("PATH")?;
+        let mut files = env::split_paths(&folders).map(|it| it.join(tool));
+        files.find(|it| it.is_file())
+    };
+    in_tools(&format!("bin/{tool}"))
+        .or_else(on_path)
+        .ok_or(MissingTool { tool })
 }
 
 fn in_tools(path: &str) -> Option<PathBuf> {
