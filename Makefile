@@ -15,7 +15,7 @@ CHAIN_ROUNDS ?= 200
 # Size of the file whose upload and download is measured.
 MEMORY_BYTES ?= 1073741824
 
-.PHONY: help run install test verify check interop contracts bench-ledger
+.PHONY: help run install test verify check interop contracts bench-ledger deb
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -37,6 +37,9 @@ verify: ## Run the long forms of the fault tests; each prints its figure
 	KILN_TAMPERINGS=$(TAMPERINGS) $(IN_ENV) cargo test --locked -p conformance-tests --test log_check -- --nocapture
 	KILN_CHAIN_ROUNDS=$(CHAIN_ROUNDS) $(IN_ENV) cargo test --locked -p conformance-tests --test chain_faults -- --nocapture
 	KILN_MEMORY_BYTES=$(MEMORY_BYTES) $(IN_ENV) cargo test --locked -p conformance-tests --test client_memory -- --nocapture
+
+deb: ## Build the Debian package (deploy/debian/build)
+	$(IN_ENV) deploy/debian/build
 
 check: ## Check format, lints and documentation
 	$(IN_ENV) cargo fmt --all --check

@@ -8,6 +8,7 @@ use serde_json::Value;
 use testkit::tools;
 
 /// Which schema documents are checked against.
+#[derive(Clone, Copy)]
 pub(crate) enum Kind {
     /// Kubernetes' own, of this version.
     Kubernetes(&'static str),

@@ -24,7 +24,7 @@ fn analyze(arguments: &[&str], file: &Path) -> Output {
         .arg(file)
         .env("SYSTEMD_PAGER", "cat")
         .output()
-        .expect("systemd-analyze is missing: .ci/tools installs it (Debian package systemd)")
+        .unwrap_or_else(|error| panic!("systemd-analyze (.ci/tools installs it): {error}"))
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Telling the service manager (systemd's `Type=notify`, sd_notify(3)) when the node listens and when
+//! Telling the service manager (systemd's `Type=notify`, `sd_notify(3)`) when the node listens and when
 //! it stops. One datagram each; without a manager nothing is sent.
 
 use std::io;
