@@ -14,8 +14,9 @@ use toml::{Table, Value};
 
 /// What the sample has to say although it is no default: what has none, and what says which kind of
 /// domain the example is of.
-const NO_DEFAULTS: [&str; 9] = [
+const NO_DEFAULTS: [&str; 10] = [
     "domain.name",
+    "domain.anonymous",
     "domain.anchoring",
     "domain.optimistic",
     "domain.eth_adapter.listen",
