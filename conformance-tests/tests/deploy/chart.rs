@@ -1,6 +1,7 @@
 //! The Helm chart: Helm renders it, Kubernetes' schemas accept what comes out, what it promises about
 //! the pod holds, and a node accepts the configuration that the pod would give it.
 
+use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -9,7 +10,7 @@ use testkit::tools;
 
 use crate::deploy;
 use crate::manifests::{self, Kind, find, text_of};
-use crate::started::Node;
+use crate::started::{Node, effective};
 
 /// What Kubernetes the manifests are made for and checked against.
 const KUBERNETES: &str = "1.34";
@@ -21,7 +22,11 @@ service: { type: LoadBalancer, annotations: { a: b } }
 secretMounts: [{ name: chain, secretName: kiln-chain }]
 env: [{ name: KILN_LOG, value: info }]
 persistence: { existingClaim: claim }
+hosts: [kiln.internal]
+tls: { secretName: kiln-tls }
+metrics: { serviceMonitor: { enabled: true, interval: 1m, labels: { release: prometheus } } }
 networkPolicy:
+  metricsFrom: [{ podSelector: { matchLabels: { app: prometheus } } }]
   from: [{ namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: ingress } } }]
   egress: [{ to: [{ ipBlock: { cidr: 10.0.0.0/8 } }], ports: [{ port: 8545 }] }]
 podDisruptionBudget: { enabled: true }
@@ -131,27 +136,98 @@ fn the_pod_may_do_nothing_but_serve() {
     }
 }
 
+/// The configuration and the environment that the pod gives the node.
+fn given(objects: &[Value]) -> (String, Vec<(String, String)>) {
+    let config = text_of(&find(objects, "ConfigMap")["data"]["kiln.toml"]);
+    let variables = pod(objects)["containers"][0]["env"].as_array().unwrap();
+    let pair = |it: &Value| (text_of(&it["name"]), text_of(&it["value"]));
+    (config, variables.iter().map(pair).collect())
+}
+
 #[test]
 fn the_pod_serves_and_its_probes_are_answered() {
     let objects = objects("publicName: anchors.example");
-    let pod = pod(&objects);
-    let container = &pod["containers"][0];
-    let config = find(&objects, "ConfigMap")["data"]["kiln.toml"]
-        .as_str()
-        .unwrap();
-    let environment = container["env"].as_array().unwrap().iter();
-    let environment: Vec<_> = environment
-        .map(|it| (text_of(&it["name"]), text_of(&it["value"])))
-        .collect();
-    let node = Node::start(config, &environment);
+    let container = &pod(&objects)["containers"][0];
+    let (config, environment) = given(&objects);
+    let node = Node::start(&config, &environment);
     assert_eq!(node.port_configured, container["ports"][0]["containerPort"]);
+    assert_eq!(
+        node.metrics_port_configured,
+        container["ports"][1]["containerPort"]
+    );
     for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
         let get = &container[probe]["httpGet"];
-        assert_eq!(get["port"], "http", "{probe}");
-        assert_eq!(node.status(&text_of(&get["path"])), 200, "{probe}");
+        assert_eq!(
+            (&get["port"], &get["scheme"]),
+            (&"http".into(), &"HTTP".into())
+        );
+        // Kubernetes asks by the address of the pod.
+        let status = node.status("192.0.2.1:8080", &text_of(&get["path"]));
+        assert_eq!(status, 200, "{probe}");
     }
+    let service = text_of(&find(&objects, "Service")["metadata"]["name"]);
+    for host in [
+        &service,
+        &format!("{service}.default.svc"),
+        "anchors.example",
+    ] {
+        assert_eq!(node.status(host, "/bdns"), 200, "{host}");
+    }
+    assert_eq!(node.status("other.example", "/bdns"), 403);
+    assert_eq!(node.metrics_status("192.0.2.1:9090"), 200);
     let mounts = container["volumeMounts"].as_array().unwrap();
     let data = mounts.iter().find(|it| it["name"] == "data").unwrap();
     let volume = text_of(&data["mountPath"]);
     assert!(node.data_configured.starts_with(volume));
+}
+
+#[test]
+fn with_a_certificate_the_pod_speaks_tls_only() {
+    let objects = objects(EVERYTHING);
+    let (config, environment) = given(&objects);
+    let effective = effective(&config, &environment);
+    assert_eq!(
+        effective["node"]["plaintext_beyond_loopback"].as_bool(),
+        Some(false)
+    );
+    let container = &pod(&objects)["containers"][0];
+    let mounts = container["volumeMounts"].as_array().unwrap();
+    let folder = mounts.iter().find(|it| it["name"] == "tls").unwrap();
+    let certificate = effective["tls"]["certificate"].as_str().unwrap();
+    assert!(certificate.starts_with(folder["mountPath"].as_str().unwrap()));
+    assert_eq!(container["readinessProbe"]["httpGet"]["scheme"], "HTTPS");
+}
+
+#[test]
+fn the_service_monitor_is_one_for_the_operator() {
+    let objects = objects(EVERYTHING);
+    let monitor = find(&objects, "ServiceMonitor");
+    let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/deploy/service_monitor.cjs");
+    let verdict = |object: &Value| {
+        let output = Command::new("node")
+            .arg(&check)
+            .arg(tools::node_modules().unwrap())
+            .arg(object.to_string())
+            .output()
+            .unwrap();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let (is_valid, error) = verdict(monitor);
+    assert!(is_valid, "{error}");
+    let mut wrong = monitor.clone();
+    wrong["spec"]["endpoints"][0]["port"] = 9090.into();
+    assert!(!verdict(&wrong).0, "a wrong one is accepted");
+    // What it selects is there, and has the port.
+    let labels = &monitor["spec"]["selector"]["matchLabels"];
+    let selected = objects.iter().find(|it| {
+        let own = &it["metadata"]["labels"];
+        let mut wanted = labels.as_object().unwrap().iter();
+        it["kind"] == "Service" && wanted.all(|(name, value)| own[name] == *value)
+    });
+    let ports = selected.unwrap()["spec"]["ports"].as_array().unwrap();
+    let port = &monitor["spec"]["endpoints"][0]["port"];
+    assert!(ports.iter().any(|it| it["name"] == *port));
 }

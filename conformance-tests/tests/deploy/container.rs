@@ -86,14 +86,12 @@ fn the_composed_node_may_do_nothing_but_serve() {
 }
 
 #[test]
-fn the_composed_node_serves() {
+fn the_composed_node_serves_and_prometheus_sees_it() {
     let compose = compose();
     let service = &compose["services"]["kiln"];
-    let (name, folder) = instruction("ENV")
-        .split_once('=')
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .unwrap();
-    let mut environment = vec![(name, folder)];
+    let image = instruction("ENV");
+    let (name, folder) = image.split_once('=').unwrap();
+    let mut environment = vec![(name.to_owned(), folder.to_owned())];
     for (name, value) in service["environment"].as_object().unwrap() {
         // What the operator has to say.
         let value = match text_of(value) {
@@ -103,11 +101,15 @@ fn the_composed_node_serves() {
         environment.push((name.clone(), value));
     }
     let node = Node::start(&text("kiln.toml"), &environment);
-    assert_eq!(node.status("/readyz"), 200);
+    assert_eq!(node.status("127.0.0.1:8080", "/readyz"), 200);
     let port = text_of(&service["ports"][0]);
     assert!(port.ends_with(&format!(":{}", node.port_configured)));
     let volume = text_of(&service["volumes"][0]);
     assert_eq!(volume, format!("data:{}", node.data_configured.display()));
-    let image = text_of(&service["build"]["dockerfile"]);
-    assert_eq!(image, format!("deploy/{FILE}"));
+    let file = text_of(&service["build"]["dockerfile"]);
+    assert_eq!(file, format!("deploy/{FILE}"));
+    // Prometheus asks under the name of the service.
+    let target = format!("kiln:{}", node.metrics_port_configured);
+    assert!(text("prometheus.yml").contains(&format!("targets: [\"{target}\"]")));
+    assert_eq!(node.metrics_status(&target), 200);
 }

@@ -25,3 +25,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end -}}
 {{- end -}}
+
+{{- /* Names under which clients reach the node; others are refused. */ -}}
+{{- define "kiln.hosts" -}}
+{{- $name := include "kiln.name" . -}}
+{{- $space := .Release.Namespace -}}
+{{- $hosts := list $name (printf "%s.%s" $name $space) (printf "%s.%s.svc" $name $space) (printf "%s.%s.svc.cluster.local" $name $space) -}}
+{{- $public := regexReplaceAll "[/:].*$" .Values.publicName "" -}}
+{{- concat $hosts (list $public) .Values.hosts | uniq | toJson -}}
+{{- end -}}
+
+{{- define "kiln.scheme" -}}
+{{- if .Values.tls.secretName }}HTTPS{{ else }}HTTP{{ end -}}
+{{- end -}}
