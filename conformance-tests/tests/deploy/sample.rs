@@ -14,7 +14,18 @@ use toml::{Table, Value};
 
 /// What the sample has to say although it is no default: what has none, and what says which kind of
 /// domain the example is of.
-const NO_DEFAULTS: [&str; 10] = [
+const NO_DEFAULTS: [&str; 21] = [
+    "access.certificate.name",
+    "access.certificate.san",
+    "access.certificate.fingerprint",
+    "access.certificate.grants.domain",
+    "access.certificate.grants.role",
+    "access.oidc.issuer",
+    "access.oidc.audience",
+    "access.oidc.rule.claim",
+    "access.oidc.rule.value",
+    "access.oidc.rule.grants.domain",
+    "access.oidc.rule.grants.role",
     "domain.name",
     "domain.anonymous",
     "domain.anchoring",
@@ -52,9 +63,17 @@ fn every_key_in_the_sample_is_at_its_default() {
     let sample = settings();
     let mut bare = sample.clone();
     keep_what_has_no_default(&mut bare, "");
-    let (with, without) = (effective(&print(&sample)), effective(&print(&bare)));
     let mut other = Vec::new();
-    compare("", &Value::Table(with), &Value::Table(without), &mut other);
+    let mut check = |sample: &Table, bare: &Table| {
+        let (with, without) = (effective(&print(sample)), effective(&print(bare)));
+        compare("", &Value::Table(with), &Value::Table(without), &mut other);
+    };
+    // Clients by certificates, and a node that asks for none, do not go together.
+    check(
+        &asking_for_certificates(&sample),
+        &asking_for_certificates(&bare),
+    );
+    check(&without_certificates(&sample), &without_certificates(&bare));
     assert!(
         other.is_empty(),
         "deploy/kiln.toml shows other defaults than the node has:\n{}",
@@ -84,6 +103,28 @@ fn every_setting_of_the_sample_is_explained() {
         // One explanation may be for the settings that follow it without an empty line.
         is_explained = line.starts_with("# ") || (is_explained && is_setting);
     }
+}
+
+/// The sample on a node with TLS that asks clients for certificates.
+fn asking_for_certificates(sample: &Table) -> Table {
+    let mut sample = sample.clone();
+    let tls = sample["tls"].as_table_mut().unwrap();
+    for (key, value) in [
+        ("certificate", "node.pem"),
+        ("key", "node.key"),
+        ("client_ca", "clients.pem"),
+        ("client", "optional"),
+    ] {
+        tls.insert(key.to_owned(), value.into());
+    }
+    sample
+}
+
+fn without_certificates(sample: &Table) -> Table {
+    let mut sample = sample.clone();
+    let access = sample["access"].as_table_mut().unwrap();
+    assert!(access.remove("certificate").is_some());
+    sample
 }
 
 /// The setting in a line of the sample.

@@ -210,7 +210,9 @@ fn a_trusted_proxy_speaks_for_its_clients_and_nobody_else_does() -> Result<()> {
     let foreign = Request::new("GET", "/livez").header("Host", "evil.example");
     let foreign = server.ask(&foreign.header(custom, "192.0.2.5"))?;
     FOREIGN.check("a foreign host", &foreign);
-    let server = Server::start(&format!("{limit}\n[node]\ntrusted_proxies = [\"10.0.0.0/8\"]"))?;
+    let server = Server::start(&format!(
+        "{limit}\n[node]\ntrusted_proxies = [\"10.0.0.0/8\"]"
+    ))?;
     assert_eq!(left(&server, custom, "192.0.2.1")?.0, 403);
     Ok(())
 }

@@ -91,9 +91,15 @@ fn tokens_of_the_issuer_are_credentials() -> Result<()> {
     let now = issuer.number("now")?;
     let good = [
         ("as it is", json!({})),
-        ("two audiences", json!({ "claims": { "aud": ["urn:other", "urn:kiln:node"] } })),
+        (
+            "two audiences",
+            json!({ "claims": { "aud": ["urn:other", "urn:kiln:node"] } }),
+        ),
         ("just expired", json!({ "claims": { "exp": now - 20 } })),
-        ("a clock ahead", json!({ "claims": { "iat": now + 40, "nbf": now + 40 } })),
+        (
+            "a clock ahead",
+            json!({ "claims": { "iat": now + 40, "nbf": now + 40 } }),
+        ),
         ("no key named", json!({ "header": { "kid": null } })),
         ("another type", json!({ "header": { "typ": "JWT" } })),
     ];
@@ -124,28 +130,60 @@ fn everything_else_is_refused() -> Result<()> {
         ("for ever", json!({ "claims": { "exp": null } })),
         ("an odd time", json!({ "claims": { "exp": "tomorrow" } })),
         ("not yet", json!({ "claims": { "nbf": now + 200 } })),
-        ("issued tomorrow", json!({ "claims": { "iat": now + 86_400 } })),
-        ("another audience", json!({ "claims": { "aud": "urn:other" } })),
-        ("an audience that begins so", json!({ "claims": { "aud": "urn:kiln:node:2" } })),
+        (
+            "issued tomorrow",
+            json!({ "claims": { "iat": now + 86_400 } }),
+        ),
+        (
+            "another audience",
+            json!({ "claims": { "aud": "urn:other" } }),
+        ),
+        (
+            "an audience that begins so",
+            json!({ "claims": { "aud": "urn:kiln:node:2" } }),
+        ),
         ("no audience", json!({ "claims": { "aud": null } })),
         ("no audience at all", json!({ "claims": { "aud": [] } })),
         ("another issuer", json!({ "claims": { "iss": other } })),
-        ("an issuer with a slash", json!({ "claims": { "iss": format!("{}/", issuer.name) } })),
+        (
+            "an issuer with a slash",
+            json!({ "claims": { "iss": format!("{}/", issuer.name) } }),
+        ),
         ("no issuer", json!({ "claims": { "iss": null } })),
         ("nobody", json!({ "claims": { "sub": null } })),
-        ("unsigned", json!({ "header": { "alg": "none" }, "key": "none" })),
+        (
+            "unsigned",
+            json!({ "header": { "alg": "none" }, "key": "none" }),
+        ),
         ("unsigned RS256", json!({ "key": "none" })),
-        ("the public key as a secret", json!({ "header": { "alg": "HS256" }, "key": "public-as-secret" })),
+        (
+            "the public key as a secret",
+            json!({ "header": { "alg": "HS256" }, "key": "public-as-secret" }),
+        ),
         ("a stranger's key", json!({ "key": "stranger" })),
-        ("an unknown key", json!({ "header": { "kid": "unknown" }, "key": "stranger" })),
-        ("an own key by a wrong name", json!({ "header": { "kid": "ES256-1" } })),
-        ("an extension", json!({ "header": { "crit": ["kiln"], "kiln": 1 } })),
+        (
+            "an unknown key",
+            json!({ "header": { "kid": "unknown" }, "key": "stranger" }),
+        ),
+        (
+            "an own key by a wrong name",
+            json!({ "header": { "kid": "ES256-1" } }),
+        ),
+        (
+            "an extension",
+            json!({ "header": { "crit": ["kiln"], "kiln": 1 } }),
+        ),
     ];
     for (case, changes) in bad {
         // Bad signatures slow their sender down after a while; these are too few for it.
         check(&server, case, &issuer.sign(changes)?, 401)?;
     }
-    check(&server, "an algorithm that is not listed", &issuer.token("ES256")?, 401)?;
+    check(
+        &server,
+        "an algorithm that is not listed",
+        &issuer.token("ES256")?,
+        401,
+    )?;
     let good = issuer.token("RS256")?;
     let parts: Vec<_> = good.split('.').collect();
     for garbage in [
@@ -183,7 +221,10 @@ fn keys_are_replaced_without_a_restart_and_the_issuer_is_not_flooded() -> Result
     }
     let looks = issuer.number("looks")? - before;
     let most = began.elapsed().as_secs() / 5 + 1;
-    assert!(looks <= most, "{looks} looks at the keys, {most} were allowed");
+    assert!(
+        looks <= most,
+        "{looks} looks at the keys, {most} were allowed"
+    );
     Ok(())
 }
 
@@ -202,6 +243,10 @@ fn when_the_issuer_is_down_known_keys_go_on_for_a_while() -> Result<()> {
     // Nobody can ask the issuer for what is not a token of its.
     assert_eq!(put(&fresh, "eyJ.e30.x")?.status, 401);
     let reply = await_status(&server, &token, 503)?;
-    assert!(reply.text().contains("cannot be fetched"), "{}", reply.text());
+    assert!(
+        reply.text().contains("cannot be fetched"),
+        "{}",
+        reply.text()
+    );
     Ok(())
 }
