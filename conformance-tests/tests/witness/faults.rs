@@ -131,3 +131,41 @@ fn a_state_that_cannot_be_read_stops_the_start() -> Result<()> {
     ensure!(told_size(&witness.submit(&log.request(0)?.to_string())?)? == 7);
     Ok(())
 }
+
+/// One that began anew under the key that it has would cosign a second history.
+#[test]
+fn a_state_that_is_gone_stops_the_start() -> Result<()> {
+    let (log, other) = (Grown::new().to(7, "main"), key("other.example/log", 1));
+    let keys = [&log.key, &other].map(|key| key.verifier().to_string());
+    let mut witness = Witness::start(&keys)?;
+    witness.stop()?;
+    // Nothing was cosigned yet: nothing can be missing.
+    witness.run()?;
+    cosigned(&witness.submit(&log.request(0)?.to_string())?)?;
+    witness.stop()?;
+    let (folder, away) = (witness.data().join("cosigned"), witness.data().join("away"));
+    fs::rename(&folder, &away)?;
+    let refused = |witness: &Witness, words: &str| -> Result<()> {
+        let run = witness.launch(NAME)?.run()?;
+        ensure!(run.status.code() == Some(3), "{run:?}");
+        let text = String::from_utf8_lossy(&run.stderr).into_owned();
+        ensure!(text.contains(words), "{text}");
+        Ok(())
+    };
+    refused(&witness, "has cosigned the log anchors.example/default")?;
+    // The list went with it: the key alone tells that something was there.
+    let list = witness.data().join("known-logs");
+    let listed = fs::read_to_string(&list)?;
+    ensure!(listed == "anchors.example/default\n", "{listed}");
+    fs::remove_file(&list)?;
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    refused(&witness, "neither what it cosigned nor")?;
+    // A folder without a list, as an earlier version left it, gets one.
+    fs::rename(&away, &folder)?;
+    witness.run()?;
+    ensure!(fs::read_to_string(&list)? == listed);
+    ensure!(told_size(&witness.submit(&log.request(0)?.to_string())?)? == 7);
+    Ok(())
+}

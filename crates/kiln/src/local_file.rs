@@ -48,17 +48,13 @@ pub(crate) fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(path)
 }
 
-/// Makes the folder of a file, with its parents, if there is none.
+/// Makes the folder of a file, with its parents, if there is none; a new one is durable.
 pub(crate) fn create_folder_of(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
     let folder = folder_of(path);
     if folder.is_dir() {
         return Ok(());
     }
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
+    node::create_folder(folder, 0o700)
 }
 
 /// Makes the name of a new file durable.

@@ -5,14 +5,16 @@
 //! taken meanwhile. A crash at any point leaves no file or a whole one, and at most a temporary file
 //! `.NAME.RANDOM.tmp` beside it, which nothing reads and only its owner may.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 use thiserror::Error;
 use zeroize::Zeroizing;
+
+use crate::folder::create_folder;
 
 /// The longest key file, in bytes. The text form of a log's key has at most some 350.
 const KEY_FILE_BYTES_MAX: u64 = 4096;
@@ -141,23 +143,14 @@ fn create(path: &Path, text: &str) -> io::Result<()> {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
-    let missing: Vec<_> = folder.ancestors().take_while(|it| !it.exists()).collect();
-    DirBuilder::new()
-        .recursive(true)
-        .mode(PRIVATE_FOLDER)
-        .create(folder)?;
+    create_folder(folder, PRIVATE_FOLDER)?;
     let temporary = temporary_beside(path, folder)?;
     let linked = write_new(&temporary, text).and_then(|()| fs::hard_link(&temporary, path));
     let _ = fs::remove_file(&temporary);
     match linked {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => File::open(folder)?.sync_all()?,
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => File::open(folder)?.sync_all(),
     }
-    // A new folder is durable when the one above it is.
-    let above = missing.iter().filter_map(|it| it.parent());
-    above
-        .filter(|it| *it != Path::new(""))
-        .try_for_each(|it| File::open(it)?.sync_all())
 }
 
 fn temporary_beside(path: &Path, folder: &Path) -> io::Result<PathBuf> {

@@ -17,6 +17,7 @@ mod cors;
 mod domain_config;
 mod domains;
 mod error;
+mod folder;
 mod front;
 mod guard;
 mod key_file;
@@ -65,6 +66,7 @@ pub use domain_config::{
 };
 pub use domains::{Anchoring, DomainTable, Domains};
 pub use error::{ApiError, empty, json, message, raw};
+pub use folder::create_folder;
 pub use front::{Readiness, typed_json};
 pub use key_file::{
     KeyFileError, load as load_key_file, load_or_create as load_or_create_key_file,

@@ -25,6 +25,7 @@ use crate::budget::BodyBudget;
 use crate::config::LimitsConfig;
 use crate::cors::{Cors, Surface};
 use crate::error::{ApiError, empty};
+use crate::folder::create_folder;
 use crate::front::{Front, Gate, Readiness};
 use crate::guard::Guard;
 use crate::metrics::{Metrics, node_collector};
@@ -516,7 +517,7 @@ pub fn lock_store(data: &Path, store: &str) -> anyhow::Result<File> {
         )
     };
     if !data.exists() {
-        std::fs::create_dir_all(data).with_context(unusable)?;
+        create_folder(data, 0o777).with_context(unusable)?;
         tracing::info!(folder = %data.display(), "created the data folder");
     }
     anyhow::ensure!(

@@ -3,6 +3,7 @@
 //!
 //! **Source:** `translog.md` §8; C2SP tlog-witness.
 
+mod known;
 mod routes;
 mod store;
 
@@ -18,6 +19,7 @@ use crate::client_failure::with_causes;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::local_file::read_bounded;
 
+use known::KnownLogs;
 use store::Store;
 
 /// Commands of a witness.
@@ -36,11 +38,13 @@ Examples:
 Routes (C2SP tlog-witness): POST /add-checkpoint; GET /HASH/checkpoint, HASH being the SHA-256 of the
 log's origin in hex; GET /vkey, the key that others name in their policies.
 
-What was cosigned is on disk before it is answered, and a file of it that cannot be read stops the
-start: a witness that forgets would cosign a second history. Never run two witnesses with one key, and
+What was cosigned is on disk before it is answered, and a file of it that cannot be read, or that is
+gone, stops the start: a witness that forgets would cosign a second history. Never run two witnesses with one key, and
 never put back an old copy of the data folder. It speaks plain HTTP; put a TLS proxy in front of it.
 When it is ready it prints one line on stdout: listening on http://ADDR:PORT";
 
+/// The name of the key's file in the data folder.
+const KEY_FILE: &str = "witness-key";
 /// The longest list of logs, in bytes.
 const LOG_LIST_BYTES_MAX: u64 = 1 << 20;
 /// Body bytes held at a time: some 100 of the longest requests.
@@ -81,8 +85,10 @@ fn serve(args: &ServeArgs) -> Outcome {
         Failure::new(Exit::Local, format!("{error:#}"))
             .next("one process runs a witness: stop the other one, or name another folder")
     })?;
+    // Before the key, so that a key without the list has lost it.
+    let known = KnownLogs::open(&args.data, &args.data.join(KEY_FILE))?;
     let key = key(&args.data, &args.name)?;
-    let store = Store::open(&args.data.join("cosigned"), key, logs)?;
+    let store = Store::open(&args.data.join("cosigned"), key, logs, known)?;
     let budget = BodyBudget::new(BODY_BYTES_IN_FLIGHT_MAX);
     let routes = routes::routes(store, budget.clone());
     let served = node::serve_routes(args.listen, routes, LimitsConfig::default(), budget);
@@ -138,7 +144,7 @@ fn key(data: &Path, name: &str) -> Result<WitnessKey, Failure> {
             .because(error)
             .next("give it as in --name witness.example/w1")
     })?;
-    let path = data.join("witness-key");
+    let path = data.join(KEY_FILE);
     let made = node::load_or_create_key_file(&path, |seed| {
         tracing::info!(file = %path.display(), "made the key of the witness; keep a copy of it");
         WitnessKey::from_seed(&name, seed).to_text()

@@ -22,11 +22,13 @@ use crate::client_failure::with_causes;
 use crate::exit::{Exit, Failure};
 use crate::hex::hex;
 use crate::local_file::{create_folder_of, read_bounded, replace_private};
+use crate::witness::known::KnownLogs;
 
 /// The logs of a witness.
 pub(super) struct Store {
     key: WitnessKey,
     logs: HashMap<String, Log>,
+    known: KnownLogs,
 }
 
 /// One log.
@@ -58,11 +60,12 @@ impl Store {
     /// Reads what was cosigned. Two keys with one name are those of one log.
     ///
     /// # Errors
-    /// [`Exit::Local`] if a file is not what this witness wrote.
+    /// [`Exit::Local`] if a file is not what this witness wrote, or is gone.
     pub(super) fn open(
         folder: &Path,
         key: WitnessKey,
         keys: Vec<VerifierKey>,
+        known: KnownLogs,
     ) -> Result<Self, Failure> {
         let mut logs: HashMap<String, Log> = HashMap::new();
         for log_key in keys {
@@ -78,7 +81,7 @@ impl Store {
                 log.keys.push(log_key);
             }
         }
-        for log in logs.values_mut() {
+        for (origin, log) in &mut logs {
             create_folder_of(&log.file).map_err(|error| {
                 Failure::io(format!("{} cannot be made", folder.display()), error)
             })?;
@@ -90,9 +93,18 @@ impl Store {
                      witness and its key, for it may have cosigned more than it knows",
                 )
             })?;
+            match note {
+                Some(_) => known.add(origin).map_err(|error| {
+                    Failure::io(
+                        "the list of the logs that were cosigned cannot be written",
+                        error,
+                    )
+                })?,
+                None => known.refuse_forgotten(origin, &log.file)?,
+            }
             log.state = Mutex::new(State::Known(note));
         }
-        Ok(Self { key, logs })
+        Ok(Self { key, logs, known })
     }
 
     /// The witness's key.
@@ -125,7 +137,10 @@ impl Store {
             let refusal = judge(None, request, &[]).err();
             return Err(Refused::ByRule(refusal.unwrap_or(Refusal::UnknownLog)));
         };
-        log.cosign(&self.key, request, time_s)
+        let line = log.cosign(&self.key, request, time_s)?;
+        // After the state, so that a crash in between does not look like a loss; before the answer.
+        self.known.add(origin).map_err(Refused::Disk)?;
+        Ok(line)
     }
 }
 
