@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 use keyssi::{AnchorId, AnchorValue, AppendError, CreateError, Domain};
 use ledger::{Entry, Intent, LedgerError};
 use node::{Anchoring, ApiError};
@@ -16,6 +16,8 @@ use crate::{Anchors, busy, proof};
 /// Bytes that JSON puts around one value in a list of versions, and a margin for values that are
 /// longer than the last one.
 const VERSION_OVERHEAD_BYTES: u64 = 64;
+/// Seconds after which a write to a log on hold may be tried again: a person has to look first.
+const HELD_RETRY_AFTER_S: u32 = 60;
 
 impl Anchors {
     /// What serves the domain of a path, if this node serves its anchors.
@@ -70,7 +72,7 @@ pub(crate) async fn all_versions(
     let id = parse_id(&backend.config.name, id)?;
     let failed = |error| ledger_error(id.as_str(), error);
     let Some((last, versions)) = backend.ledger.last_version(&id).await.map_err(failed)? else {
-        return Ok(node::empty(StatusCode::NOT_FOUND));
+        return Ok(absent(&backend));
     };
     let bytes = versions.saturating_mul(last.len() as u64 + VERSION_OVERHEAD_BYTES);
     let share = service.budget.acquire(bytes).await.map_err(|_| busy())?;
@@ -93,9 +95,23 @@ pub(crate) async fn last_version(
     Ok(
         match last.map_err(|error| ledger_error(id.as_str(), error))? {
             Some((value, _)) => node::message(StatusCode::OK, &value),
-            None => node::empty(StatusCode::NOT_FOUND),
+            None => absent(&backend),
         },
     )
+}
+
+/// Says of an absent anchor that the ledger behind the node could not be asked for it.
+const LEDGER_HEADER: HeaderName = HeaderName::from_static("x-anchoring-ledger");
+
+/// 404 without a body. Where a slower ledger stands behind and does not answer, a header says so:
+/// the anchor is not known here, and may be there.
+fn absent(backend: &Backend) -> Response {
+    let mut answer = node::empty(StatusCode::NOT_FOUND);
+    if backend.is_cut_off() {
+        let value = HeaderValue::from_static("unreachable");
+        answer.headers_mut().insert(LEDGER_HEADER, value);
+    }
+    answer
 }
 
 /// `GET …/get-total-numbers-of-anchors`: a bare number; 404 without a body when there is none.
@@ -191,6 +207,10 @@ pub(crate) fn ledger_error(id: &str, error: LedgerError) -> ApiError {
             "the history of anchor {id} here differs from that on its ledger; it takes no values \
              here, see its status"
         )),
+        LedgerError::Held { reason } => ApiError::unavailable(
+            format!("the log of this domain is on hold, and its anchors are read-only: {reason}"),
+            HELD_RETRY_AFTER_S,
+        ),
         LedgerError::Unsupported { reason } => ApiError::bad_request(reason),
         corrupt @ LedgerError::Corrupt(_) => ApiError::new(
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use anyhow::Context;
 use keyssi::Domain;
@@ -12,7 +12,7 @@ use ledger::{
     SignerError, Witnesses,
 };
 use node::{AnchoringKind, DomainConfig, Openings};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use translog::{LogKey, Origin, Policy};
 
 use crate::elsewhere;
@@ -26,7 +26,7 @@ pub(crate) struct Backend {
     /// What brings the log's roots to a chain.
     pub(crate) publisher: Option<Publisher>,
     /// What runs for this back end and ends with it.
-    tasks: Vec<AbortHandle>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
     /// `None` where entries go straight to another ledger.
     pub(crate) log: Option<LogKeeper>,
 }
@@ -44,6 +44,23 @@ impl Backend {
                 self.config.anchoring,
                 AnchoringKind::Embedded | AnchoringKind::EvmRoots
             )
+    }
+
+    /// Whether a slower ledger stands behind the store and did not answer when it was last asked.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.outbox
+            .as_ref()
+            .is_some_and(OptimisticLedger::is_cut_off)
+    }
+
+    /// Ends what runs for it; when this returns, nothing of it runs any more.
+    async fn end(&self) {
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            task.abort();
+            // An error says that it was aborted.
+            let _ = task.await;
+        }
     }
 
     pub(crate) fn openings_are_public(&self) -> bool {
@@ -86,19 +103,24 @@ impl Backends {
     }
 
     /// Whether anchors can be served; `Err` says in words what cannot.
-    pub(crate) fn readiness(&self) -> Result<(), &'static str> {
+    pub(crate) fn readiness(&self) -> Result<(), String> {
         self.0.embedded.readiness()?;
+        let mut unsigned = Vec::new();
         for backend in self.made() {
             backend.ledger.readiness()?;
-            if backend
-                .log
-                .as_ref()
-                .is_some_and(|log| log.trouble().is_some())
-            {
-                return Err("a transparency log is not signed");
+            if let Some(trouble) = backend.log.as_ref().and_then(LogKeeper::trouble) {
+                let domain = &backend.config.name;
+                unsigned.push(format!(
+                    "the log of domain {domain} is not signed: {trouble}"
+                ));
             }
         }
-        Ok(())
+        if unsigned.is_empty() {
+            Ok(())
+        } else {
+            unsigned.sort();
+            Err(unsigned.join("; "))
+        }
     }
 
     /// All that were made so far.
@@ -122,7 +144,7 @@ impl Backends {
         let domain = config.name.clone();
         // Two outboxes of one domain would carry to two ledgers.
         for old in self.made().iter().filter(|old| old.config.name == domain) {
-            old.tasks.iter().for_each(AbortHandle::abort);
+            old.end().await;
         }
         let backend = self
             .make(config)
@@ -163,18 +185,19 @@ impl Backends {
                 Some(target) if config.optimistic => {
                     in_store.carry_to(&elsewhere::name(config)).await?;
                     let optimistic = OptimisticLedger::new(embedded, &config.name, target);
-                    tasks.push(tokio::spawn(optimistic.clone().carry_on()).abort_handle());
+                    tasks.push(tokio::spawn(optimistic.clone().carry_on()));
                     (Arc::new(optimistic.clone()), Some(optimistic))
                 }
                 Some(direct) => (direct, None),
             };
         let publisher = elsewhere::publisher(&self.0.senders, config, log.as_ref()).await?;
+        tasks.extend(publisher.clone().map(|it| tokio::spawn(it.run())));
         Ok(Backend {
             config: Arc::clone(config),
             ledger,
             outbox,
             publisher,
-            tasks,
+            tasks: Mutex::new(tasks),
             log,
         })
     }
@@ -217,6 +240,8 @@ impl Backends {
         let witnesses = Witnesses::new(witnesses).context("log.witnesses")?;
         let signer = LogSigner::open(log, origin, keys, policy).await?;
         let keeper = LogKeeper::new(signer);
+        // Before anything is taken or signed: the folder may be an older one than it was.
+        keeper.begin(&witnesses).await;
         tokio::spawn(keeper.clone().sign_on());
         if keeper.signer().policy().is_some() {
             tokio::spawn(keeper.clone().cosign_on(witnesses));
@@ -233,20 +258,29 @@ impl Backends {
         is_signed: bool,
     ) -> anyhow::Result<Vec<LogKey>> {
         let read = |path: &Path, text: &str| {
-            let key = LogKey::parse(text)
-                .with_context(|| format!("{} is not a log's key", path.display()))?;
+            let key = parse_key(path, text)?;
             anyhow::ensure!(
                 key.verifier().name().as_str() == origin.as_str(),
-                "the key in {} is of the log {}, this one is called {origin}",
+                "the key in {} is of the log {}, this one is called {origin}; {}",
                 path.display(),
-                key.verifier().name().as_str()
+                key.verifier().name().as_str(),
+                if is_signed {
+                    "name this log's own key"
+                } else {
+                    "nothing in this store is signed with it: name another file, or put this one \
+                     away and a key is made"
+                }
             );
             Ok(key)
         };
         let own = &config.log.key;
         let path = if own.as_os_str().is_empty() {
             let name = format!("{}.log-key", config.name);
-            self.0.data.join("keys").join(name)
+            let path = self.0.data.join("keys").join(name);
+            if !is_signed {
+                put_unused_key_aside(&path, origin)?;
+            }
+            path
         } else {
             own.clone()
         };
@@ -269,6 +303,36 @@ impl Backends {
         }
         Ok(keys)
     }
+}
+
+fn parse_key(path: &Path, text: &str) -> anyhow::Result<LogKey> {
+    LogKey::parse(text).with_context(|| format!("{} is not a log's key", path.display()))
+}
+
+/// A key is made at the first start, but the name is fixed with the first checkpoint only. One that
+/// was made under another name, and has signed nothing in this store, makes room. It is kept: it may
+/// have signed in a store that is lost. A crash here leaves it under one of the two names.
+fn put_unused_key_aside(path: &Path, origin: &Origin) -> anyhow::Result<()> {
+    if !path.try_exists()? {
+        return Ok(());
+    }
+    let key = parse_key(path, &node::load_key_file(path)?)?;
+    let name = key.verifier().name();
+    if name.as_str() == origin.as_str() {
+        return Ok(());
+    }
+    let mut aside = path.as_os_str().to_owned();
+    let id = u32::from_be_bytes(key.verifier().id());
+    aside.push(format!(".unused-{id:08x}"));
+    std::fs::rename(path, &aside)
+        .and_then(|()| std::fs::File::open(path.parent().unwrap_or(path))?.sync_all())
+        .with_context(|| format!("{} cannot be put aside", path.display()))?;
+    tracing::warn!(
+        aside = %Path::new(&aside).display(),
+        "the key that was made for the log {name} has signed nothing here and was put aside; a new \
+         one is made for {origin}"
+    );
+    Ok(())
 }
 
 /// The policy of a log, to which its own keys belong.

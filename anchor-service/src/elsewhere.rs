@@ -63,7 +63,7 @@ pub(crate) fn name(config: &DomainConfig) -> String {
 
 const NOT_ANSWERING: &str = "the chain does not answer; it is tried again for as long as it takes";
 
-/// Publishes the roots of a log, if its domain wants that. Runs already.
+/// What publishes the roots of a log, if its domain wants that; [`Publisher::run`] does it.
 ///
 /// # Errors
 /// As [`target`].
@@ -92,7 +92,6 @@ pub(crate) async fn publisher(
         )
     };
     told(checked, is_mistaken)?;
-    tokio::spawn(publisher.clone().run());
     Ok(Some(publisher))
 }
 
@@ -119,7 +118,13 @@ fn adapter(config: &AdapterConfig) -> anyhow::Result<AdapterLedger> {
         node::AdapterKind::Eth => AdapterKind::Eth,
         node::AdapterKind::Hf => AdapterKind::Hf,
     };
-    AdapterLedger::new(&config.url, kind, AdapterOptions::default()).context("adapter.url")
+    let has_token = !config.token_file.as_os_str().is_empty();
+    let token = has_token.then(|| node::load_key_file(&config.token_file));
+    let options = AdapterOptions {
+        token: token.transpose().context("adapter.token_file")?,
+        ..AdapterOptions::default()
+    };
+    AdapterLedger::new(&config.url, kind, options).context("adapter.url")
 }
 
 fn contract(config: &EvmConfig) -> anyhow::Result<Address> {

@@ -13,6 +13,7 @@ mod figures;
 mod log;
 mod operation;
 mod proof;
+mod waiting;
 
 use std::sync::Arc;
 

@@ -13,9 +13,12 @@ use translog::{Entry, Extra, ProofFile, SignedNote};
 use crate::anchors::ledger_error;
 use crate::backends::Backend;
 use crate::log::{absent, no_log};
+use crate::waiting;
 
 /// Seconds after which a proof that is not there yet may be asked for again.
 const RETRY_AFTER_S: u32 = 1;
+/// The same, when a person has to look first.
+const RETRY_AFTER_LONG_S: u32 = 60;
 
 /// The version that a query asks for: `version=<decimal>`, or none.
 pub(crate) fn version(query: Option<&str>) -> Result<Option<u64>, ApiError> {
@@ -37,6 +40,10 @@ async fn find(backend: &Backend, id: &AnchorId, version: Option<u64>) -> Result<
     let found = found.map_err(|error| ledger_error(id.as_str(), error))?;
     found.ok_or_else(|| match version {
         Some(version) => absent(format!("anchor {} has no version {version}", id.as_str())),
+        None if backend.is_cut_off() => absent(format!(
+            "anchor {} is not known here, and the ledger behind this node does not answer",
+            id.as_str()
+        )),
         None => absent(format!("there is no anchor {}", id.as_str())),
     })
 }
@@ -65,7 +72,7 @@ pub(crate) async fn proof(
         published => match (covering(backend, found.place).await?, published) {
             (Some(note), _) => (note, None),
             (None, Some((note, chain))) => (note, Some(chain)),
-            (None, None) => return Ok(not_yet()),
+            (None, None) => return not_yet(backend, found.place).await,
         },
     };
     let size = note.checkpoint().map_err(|error| damaged(&error))?.size;
@@ -121,12 +128,20 @@ fn is_good_now(backend: &Backend, note: &SignedNote) -> bool {
     }
 }
 
-fn not_yet() -> Response {
-    let text = "the entry is stored; the checkpoint that proves it is on its way";
-    let mut answer = node::message(StatusCode::ACCEPTED, text);
-    let seconds = HeaderValue::from(RETRY_AFTER_S);
+async fn not_yet(backend: &Backend, place: u64) -> Result<Response, ApiError> {
+    let keeper = backend.log.as_ref().ok_or_else(|| no_log(backend))?;
+    let waiting = waiting::waits_for(keeper, place).await;
+    let waiting = waiting.map_err(|error| ledger_error("", error))?;
+    let text = format!("the entry is stored; {}", waiting.words);
+    let mut answer = node::message(StatusCode::ACCEPTED, &text);
+    let seconds = if waiting.is_long {
+        RETRY_AFTER_LONG_S
+    } else {
+        RETRY_AFTER_S
+    };
+    let seconds = HeaderValue::from(seconds);
     answer.headers_mut().insert(header::RETRY_AFTER, seconds);
-    answer
+    Ok(answer)
 }
 
 fn damaged(detail: &dyn std::fmt::Display) -> ApiError {
@@ -189,20 +204,40 @@ async fn logged_status(
         None if size.is_some() => "inLog",
         None => "pending",
     };
-    let origin = backend
-        .log
-        .as_ref()
-        .map(|keeper| keeper.signer().origin().to_string());
     Ok(json!({
         "anchorId": id.as_str(),
         "domain": id.domain().as_str(),
         "version": found.version,
         "versions": found.versions,
         "state": state,
-        "log": {"origin": origin, "index": found.place, "checkpointSize": size},
+        "log": log_place(backend, found.place, size).await?,
         "chain": chain,
         "outbox": outbox(backend, standing.as_ref(), state),
         "conflict": standing.and_then(|standing| standing.conflict),
+    }))
+}
+
+/// Where an entry is in the log, and what it waits for.
+async fn log_place(
+    backend: &Backend,
+    place: u64,
+    checkpoint_size: Option<u64>,
+) -> Result<Value, ApiError> {
+    let keeper = backend.log.as_ref().ok_or_else(|| no_log(backend))?;
+    let failed = |error| ledger_error("", error);
+    let (mut waits_for, mut cosignatures) = (None, Value::Null);
+    if checkpoint_size.is_none() {
+        let waiting = waiting::waits_for(keeper, place).await.map_err(failed)?;
+        waits_for = Some(waiting.words);
+        cosignatures = waiting::cosignatures(keeper).await.map_err(failed)?;
+    }
+    Ok(json!({
+        "origin": keeper.signer().origin().to_string(),
+        "index": place,
+        "checkpointSize": checkpoint_size,
+        "waitsFor": waits_for,
+        "cosignatures": cosignatures,
+        "hold": waiting::hold(keeper),
     }))
 }
 

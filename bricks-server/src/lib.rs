@@ -65,7 +65,7 @@ fn open_now(setup: &Setup) -> anyhow::Result<Part> {
     let store = BrickStore::open(&config.node.data.join("bricks"), options)?;
     let collectors = figures::collectors(&store, &setup.domains)?;
     let checked = store.clone();
-    let readiness: Readiness = Arc::new(move || checked.readiness());
+    let readiness: Readiness = Arc::new(move || checked.readiness().map_err(str::to_owned));
     let scrub = ScrubOptions {
         automatic: config.scrub.enabled,
         bytes_per_second: config.scrub.bytes_per_second,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use node::ServeArgs;
+use node::{Logs, ServeArgs};
 
 /// Stores and serves encrypted bricks over HTTP
 #[derive(Parser)]
@@ -14,10 +14,8 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let served = node::serve(
-        &Cli::parse().serve,
-        std::env::vars_os(),
-        &[bricks_server::open],
-    );
+    let mut args = Cli::parse().serve;
+    args.logs = Logs::Elsewhere;
+    let served = node::serve(&args, std::env::vars_os(), &[bricks_server::open]);
     node::exit_code(served.map(|()| ExitCode::SUCCESS))
 }

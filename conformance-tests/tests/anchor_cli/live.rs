@@ -202,16 +202,21 @@ fn a_proof_is_waited_for_and_not_for_ever() -> Result<()> {
     let config = format!("{CONFIG}policy = {:?}\n", policy.display().to_string());
     let (_server, place) = prepared(&config)?;
     let prove = ["anchor", "prove", KEY, "--out", "proof", "--wait", "1"];
-    let said = place.fails(1, "in no signed checkpoint after 1 s", &prove)?;
-    assert!(said.contains("version 1 waits for a checkpoint"), "{said}");
+    let said = place.fails(1, "has no proof after 1 s", &prove)?;
+    let words = "waits for cosignatures: it needs w1, has none; no witness is named to be asked";
+    assert!(said.contains(words), "{said}");
     assert!(!place.at("proof").exists());
     assert_eq!(place.json(&["anchor", "status", KEY])?["state"], "pending");
     let told = place.ok(&["anchor", "status", KEY])?;
-    assert!(told.contains("in no signed checkpoint yet"), "{told}");
+    assert!(
+        told.contains("in no checkpoint yet that proves it"),
+        "{told}"
+    );
+    assert!(told.contains(words), "{told}");
     let raw = place.json(&["anchor", "show", KEY, "--raw"])?;
     assert_eq!(
         raw["entries"][0]["unknown_because"],
-        "in no signed checkpoint yet"
+        "in no checkpoint yet that proves it"
     );
     Ok(())
 }

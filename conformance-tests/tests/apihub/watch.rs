@@ -4,6 +4,8 @@
 use std::fs;
 
 use anyhow::Result;
+use testkit::eth_adapter::{EthAdapter, recorded};
+use testkit::owner::Owner;
 
 use crate::hub::{Hub, HubNode};
 use crate::{wait_for_line, wait_until};
@@ -112,5 +114,62 @@ fn a_broken_file_does_not_flood_the_log() -> Result<()> {
         1,
         "{stderr}"
     );
+    Ok(())
+}
+
+/// Bug: the outbox of the former ledger goes on beside the new one, and carries entries to a ledger
+/// that the domain has left. Mechanism: both refuse, so that each outbox that runs tries again and
+/// again; whoever is not asked while the other is asked many times has none.
+#[test]
+fn a_domain_that_moves_to_another_ledger_has_one_outbox() -> Result<()> {
+    let refusing = || -> Result<EthAdapter> {
+        let adapter = EthAdapter::start()?;
+        let down = recorded("node_down_read")?;
+        adapter.answer("getAllVersions", [down]);
+        Ok(adapter)
+    };
+    let (former, later) = (refusing()?, refusing()?);
+    let hub = Hub::new()?;
+    let on = |adapter: &EthAdapter| {
+        let url = adapter.url();
+        let text =
+            format!("{{\"anchoring\":{{\"type\":\"OBA\",\"option\":{{\"endpoint\":{url:?}}}}}}}");
+        hub.configure("domains/moved.json", &text)
+    };
+    on(&former)?;
+    let node = HubNode::start(&hub)?;
+    let create = |number: u8| -> Result<()> {
+        let owner = Owner::new(&"moved".parse()?, &[number; 32])?;
+        let value = owner.sign(
+            "BsDZDZZsSfW3tP9Kr8epe1c8Wd49kB7UYTrva7dZGeVU",
+            1_700_000_000_000,
+        )?;
+        let target = format!("/anchor/moved/create-anchor/{}/{value}", owner.id());
+        let reply = node.put(&target, b"")?;
+        assert_eq!(reply.status, 201, "{}", reply.text());
+        Ok(())
+    };
+    create(1)?;
+    assert!(
+        former.await_request("getAllVersions", 0),
+        "nothing was carried"
+    );
+    on(&later)?;
+    let total = "/anchor/moved/get-total-numbers-of-anchors";
+    wait_until("the later ledger", || {
+        // The domain's ledger is made anew with the first request after the change.
+        node.fetch(total)?;
+        Ok(!later.asked().is_empty())
+    })?;
+    let before = former.asked().len();
+    create(2)?;
+    for _ in 0..6 {
+        let seen = later.asked().len();
+        assert!(
+            later.await_request("getAllVersions", seen),
+            "it is not tried again"
+        );
+    }
+    assert_eq!(former.asked().len(), before, "{:?}", former.actions());
     Ok(())
 }

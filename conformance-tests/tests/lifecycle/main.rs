@@ -2,6 +2,7 @@
 //! of the operator, `--check-config`, `kiln store check`.
 
 mod check_config;
+mod log_name;
 mod mistakes;
 mod stop;
 mod store_check;

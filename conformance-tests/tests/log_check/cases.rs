@@ -2,7 +2,9 @@
 //! erased and withheld openings, and a log of a running node.
 
 use std::fs;
-use std::path::Path;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use keyssi::{AnchorSigner, KeySsi, PrivateKey, Timestamp};
@@ -12,7 +14,7 @@ use testkit::owner::Owner;
 use testkit::process::Launch;
 use testkit::random::Random;
 use testkit::server::{Server, write_file};
-use translog::{BundleId, Op, TileId};
+use translog::{BundleId, KeyName, Op, TileId, WitnessKey};
 
 use crate::built::{Log, Record};
 use crate::tamper::Expected;
@@ -206,6 +208,106 @@ fn withheld_openings_are_said_and_demanded_ones_must_be_there() -> Result<()> {
     let last = BundleId::new(1, 14)?.openings_path();
     fs::remove_file(elsewhere.path().join(last))?;
     check(folder, &log.vkey(), state.path(), &given)?.require_found(&missing(1, 14)?)
+}
+
+/// All openings or none: one that begins later than the entries hides something.
+#[test]
+fn openings_that_are_withheld_in_the_first_bundle_only_are_missing() -> Result<()> {
+    let mut random = Random::announced("first openings")?;
+    let log = Log::of_anchors(270, &mut random)?;
+    let written = Written::new(log.clone())?;
+    let (folder, state) = (written.folder.path(), tempfile::tempdir()?);
+    let first = BundleId::new(0, 256)?.openings_path();
+    fs::remove_file(folder.join(&first))?;
+    check(folder, &log.vkey(), state.path(), &[])?.require_found(&Expected {
+        kind: "missing",
+        index: Some(0),
+        path: Some(first),
+        exit: 17,
+    })
+}
+
+/// Serves files below a folder, and `checkpoint/cosigned`, which a folder cannot hold beside
+/// `checkpoint`. Ends with the test.
+fn serve(folder: PathBuf, cosigned: String) -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("http://{}/log/default", listener.local_addr()?);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let request = lines.next().unwrap_or_default();
+            while lines.next().is_some_and(|line| !line.is_empty()) {}
+            let path = request.split(' ').nth(1).unwrap_or_default();
+            let path = path.trim_start_matches("/log/default/");
+            let body = match path {
+                "checkpoint/cosigned" => Some(cosigned.clone().into_bytes()),
+                path => fs::read(folder.join(path)).ok(),
+            };
+            let status = if body.is_some() { "200 OK" } else { "404 no" };
+            let body = body.unwrap_or_default();
+            let head = format!(
+                "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            // The client may have gone already.
+            let _ = (&stream).write_all(&[head.as_bytes(), &body].concat());
+        }
+    });
+    Ok(url)
+}
+
+/// What the witnesses cosigned is in order by itself; the newer one that only the log signed is not.
+#[test]
+fn a_forked_newest_checkpoint_beside_a_cosigned_one_is_found() -> Result<()> {
+    let mut random = Random::announced("forked newest")?;
+    let log = Log::of_anchors(40, &mut random)?;
+    let name = KeyName::parse("witness.example/w1")?;
+    let witness = WitnessKey::from_seed(&name, &[2; 32]);
+    let mut cosigned = log.note(30);
+    let checkpoint = cosigned.checkpoint()?;
+    cosigned.add(witness.cosign(&checkpoint, 1_700_000_000))?;
+    let files = tempfile::tempdir()?;
+    let policy = files.path().join("policy");
+    let text = format!(
+        "log {}\nwitness w1 {}\nquorum w1\n",
+        log.vkey(),
+        witness.verifier()
+    );
+    write_file(&policy, text.as_bytes())?;
+    let look = |written: &Written| -> Result<(i32, Value)> {
+        let url = serve(written.folder.path().to_owned(), cosigned.to_string())?;
+        let state = tempfile::tempdir()?;
+        let launch = Launch::of(Binary::Kiln)?.arg("log").arg("check").arg(url);
+        let launch = launch.arg("--policy").arg(&policy).arg("--json");
+        let output = launch.arg("--state").arg(state.path()).run()?;
+        let json = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        Ok((output.status.code().context("it was killed")?, json))
+    };
+    let (exit, said) = look(&Written::new(log.clone())?)?;
+    ensure!(
+        exit == 0 && said["size"] == 30 && said["entries"] == 40,
+        "{said}"
+    );
+    let (exit, said) = look(&Written::new(branch(&log, 20)?)?)?;
+    ensure!(exit == 18, "{exit} {said}");
+    ensure!(
+        said["finding"]["kind"] == "fork" && said["finding"]["index"] == 30,
+        "{said}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_domain_that_the_node_does_not_serve_is_unknown() -> Result<()> {
+    let node = Server::start("")?;
+    let url = format!("http://{}/log/elsewhere", node.address());
+    let (vkey, state) = (
+        Log::of_secrets(0, &mut Random::new(1)).vkey(),
+        tempfile::tempdir()?,
+    );
+    let (exit, _) = run_on("check", &url, &vkey, state.path(), &[])?;
+    ensure!(exit == 13, "{exit}");
+    Ok(())
 }
 
 /// Two anchors with four versions each, in turns.

@@ -17,6 +17,7 @@
 mod faults;
 mod grown;
 mod node;
+mod put_back;
 mod server;
 
 use anyhow::{Context as _, Result, ensure};

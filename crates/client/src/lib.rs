@@ -35,4 +35,4 @@ pub use error::{AnchorRefusal, ClientError, Violation};
 pub use events::{Event, EventSink};
 pub use heads::{HeadError, HeadMemory};
 pub use options::{AnswerLimits, BatchUse, ClientOptions};
-pub use proofs::{AnchorState, AnchorStatus, Proof, ProofAnswer, Proofs, StatusAnswer};
+pub use proofs::{AnchorState, AnchorStatus, LogHold, Proof, ProofAnswer, Proofs, StatusAnswer};

@@ -35,6 +35,8 @@ pub enum ProofAnswer {
     Pending {
         /// When the node wants to be asked again.
         retry_after: Option<Duration>,
+        /// What it waits for: the node's words, shortened.
+        words: String,
     },
     /// There is no such anchor or version, or the domain has no log.
     Absent {
@@ -124,6 +126,24 @@ pub struct LogPlace {
     pub index: u64,
     /// Entries in the signed checkpoint that covers it; none while there is no such checkpoint.
     pub checkpoint_size: Option<u64>,
+    /// What it waits for while there is none, in the node's words.
+    #[serde(default)]
+    pub waits_for: Option<String>,
+    /// Why the log is on hold, if it is.
+    #[serde(default)]
+    pub hold: Option<LogHold>,
+}
+
+/// Why a log signs nothing and takes no entries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all(deserialize = "camelCase"))]
+pub struct LogHold {
+    /// The kind of reason, as `restored`, `contradicted` or `damaged`.
+    pub cause: String,
+    /// The reason, in the node's words.
+    pub detail: String,
+    /// Since when, in milliseconds since the epoch.
+    pub since_ms: u64,
 }
 
 /// A place on a chain.
@@ -198,6 +218,7 @@ impl Proofs {
             StatusCode::OK => ProofAnswer::Proof(Box::new(checked(&answer, id, value)?)),
             StatusCode::ACCEPTED => ProofAnswer::Pending {
                 retry_after: answer.retry_after,
+                words: answer.words(),
             },
             StatusCode::NOT_FOUND => ProofAnswer::Absent {
                 words: answer.words(),

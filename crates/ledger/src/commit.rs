@@ -204,6 +204,7 @@ impl Building {
             }
             Work::Anchors(changes) => {
                 for change in changes {
+                    shared.check_hold(&change.domain)?;
                     if self.versions_now(shared, change)? != change.ground {
                         return Ok(Outcome::Changed);
                     }

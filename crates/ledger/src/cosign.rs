@@ -16,7 +16,7 @@ use translog::{
 };
 
 /// Time for all that one witness is asked about one checkpoint.
-const WITNESS_TIME_MAX: Duration = Duration::from_secs(5);
+pub(crate) const WITNESS_TIME_MAX: Duration = Duration::from_secs(5);
 /// The type of an answer that is the size of the last cosigned checkpoint.
 const SIZE_TYPE: &str = "text/x.tlog.size";
 /// Characters of a witness's refusal that are passed on.
@@ -25,13 +25,13 @@ const REFUSAL_CHARS_MAX: usize = 200;
 /// The witnesses of a log, and what is known of them.
 #[derive(Debug)]
 pub struct Witnesses {
-    http: reqwest::Client,
-    all: Vec<Witness>,
+    pub(crate) http: reqwest::Client,
+    pub(crate) all: Vec<Witness>,
 }
 
-struct Witness {
+pub(crate) struct Witness {
     /// With a slash at the end.
-    prefix: Url,
+    pub(crate) prefix: Url,
     /// The size of the checkpoint that it cosigned last, as far as is known.
     size: u64,
 }
@@ -178,7 +178,7 @@ impl fmt::Debug for Witness {
 
 impl Witness {
     /// Its address without what may be a password.
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let host = self.prefix.host_str().unwrap_or_default();
         let port = self.prefix.port().map(|port| format!(":{port}"));
         let path = self.prefix.path().trim_end_matches('/');
@@ -295,7 +295,7 @@ fn verified(
     Ok(lines)
 }
 
-async fn body(answer: &mut reqwest::Response) -> Result<String, WitnessAnswer> {
+pub(crate) async fn body(answer: &mut reqwest::Response) -> Result<String, WitnessAnswer> {
     let mut bytes = Vec::new();
     while let Some(piece) = answer.chunk().await.map_err(unreachable)? {
         bytes.extend_from_slice(&piece);
@@ -307,7 +307,7 @@ async fn body(answer: &mut reqwest::Response) -> Result<String, WitnessAnswer> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn unreachable(error: reqwest::Error) -> WitnessAnswer {
+pub(crate) fn unreachable(error: reqwest::Error) -> WitnessAnswer {
     let kind = if error.is_timeout() {
         "no answer in time"
     } else if error.is_connect() {
@@ -319,7 +319,7 @@ fn unreachable(error: reqwest::Error) -> WitnessAnswer {
 }
 
 /// The beginning of foreign text, without control characters.
-fn beginning(text: &str) -> String {
+pub(crate) fn beginning(text: &str) -> String {
     let text = text.trim().chars().filter(|it| !it.is_control());
     text.take(REFUSAL_CHARS_MAX).collect()
 }

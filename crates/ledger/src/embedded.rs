@@ -51,12 +51,18 @@ impl EmbeddedLedger {
             domains,
             clock_ms,
             grown: watch::Sender::new(0),
+            holds: std::sync::Mutex::default(),
+            holding: tokio::sync::Mutex::default(),
             #[cfg(feature = "bench-without-log")]
             without_log: std::sync::atomic::AtomicBool::new(false),
         });
         migrate::bring_forward(&shared).map_err(|error| OpenError::Damaged {
             path: path.to_owned(),
             detail: format!("the older format cannot be brought forward: {error}"),
+        })?;
+        shared.load_holds().map_err(|error| OpenError::Damaged {
+            path: path.to_owned(),
+            detail: error.to_string(),
         })?;
         let mut commits = Commits::new(Arc::clone(&shared));
         let stats = Arc::clone(shared.engine.stats());

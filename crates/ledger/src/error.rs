@@ -35,6 +35,13 @@ pub enum LedgerError {
     /// a person has looked at both.
     #[error("the anchor's history here and on its ledger differ")]
     Conflict,
+    /// The log of the domain is on hold: what it takes could never be signed. Reading goes on; a
+    /// person has to look.
+    #[error("the log of the domain is on hold: {reason}")]
+    Held {
+        /// Why.
+        reason: String,
+    },
     /// This ledger cannot do what is asked for; another request may say the same.
     #[error("this ledger cannot do that: {reason}")]
     Unsupported {

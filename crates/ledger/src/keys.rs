@@ -12,6 +12,7 @@
 //!             domain id (4) ‖ "s"                           ->  size (8) ‖ root (32)
 //!             domain id (4) ‖ "n"                           ->  newest signed note (text)
 //!             domain id (4) ‖ "c"                           ->  newest note that has its cosignatures
+//!             domain id (4) ‖ "o"                           ->  why the log is on hold (JSON), see hold
 //!             domain id (4) ‖ "p" ‖ sequence (8)            ->  root on a chain (JSON)
 //!             domain id (4) ‖ "q"                           ->  last sequence (8)
 //!             domain id (4) ‖ "t" ‖ size (8)                ->  newest block (8) ‖ signed note (text)
@@ -130,6 +131,7 @@ pub(crate) fn log(domain: DomainId, kind: LogRecord) -> Vec<u8> {
         LogRecord::State => vec![b's'],
         LogRecord::Note => vec![b'n'],
         LogRecord::Cosigned => vec![b'c'],
+        LogRecord::Hold => vec![b'o'],
         LogRecord::Publication(sequence) => number(b'p', sequence),
         LogRecord::LastSequence => vec![b'q'],
         LogRecord::Pending(size) => number(b't', size),
@@ -145,6 +147,7 @@ pub(crate) enum LogRecord {
     State,
     Note,
     Cosigned,
+    Hold,
     Publication(u64),
     LastSequence,
     Pending(u64),

@@ -1,9 +1,14 @@
 //! What readers and the committer share.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use engine::{DomainId, DomainIds, Engine, EngineError, META};
+use keyssi::Domain;
 use tokio::sync::watch;
 
 use crate::error::LedgerError;
+use crate::hold::{Hold, Kept};
 use crate::keys::{self, StoredHead};
 
 /// State that readers and the committer share.
@@ -14,12 +19,20 @@ pub(crate) struct Shared {
     pub(crate) clock_ms: fn() -> u64,
     /// Counts the batches that added to a log; whoever signs or carries on waits for it.
     pub(crate) grown: watch::Sender<u64>,
+    /// The logs on hold. In memory before on disk, so that one that cannot be recorded holds too.
+    pub(crate) holds: Mutex<HashMap<Domain, (Hold, Kept)>>,
+    /// Held while a hold begins or ends.
+    pub(crate) holding: tokio::sync::Mutex<()>,
     /// Whether no leaves are put, see `EmbeddedLedger::open_without_log`.
     #[cfg(feature = "bench-without-log")]
     pub(crate) without_log: std::sync::atomic::AtomicBool,
 }
 
 impl Shared {
+    pub(crate) fn holds(&self) -> MutexGuard<'_, HashMap<Domain, (Hold, Kept)>> {
+        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn stored_head(
         &self,
         domain: DomainId,

@@ -4,17 +4,20 @@
 
 use std::sync::Arc;
 
+use engine::EngineError;
 use tokio::sync::Mutex;
 use translog::{
-    Checkpoint, Hash, LogKey, Origin, Policy, SignatureLine, SignedNote, consistency_tiles,
-    edge_tiles, verify_consistency,
+    Checkpoint, Hash, LogKey, Origin, Policy, SignatureLine, SignedNote, VerifierKey,
+    consistency_tiles, edge_tiles, verify_consistency,
 };
 
 use crate::commit::Record;
 use crate::error::LedgerError;
+use crate::hold::{Hold, LiftError, Lifted, Regard};
 use crate::keys::{self, LogRecord};
 use crate::log::Log;
 use crate::log_records::LogState;
+use crate::outside::{Fit, Outside};
 use crate::shared::Shared;
 
 /// Signs the checkpoints of one log. One lives at a time: the store's lock keeps other processes
@@ -64,9 +67,28 @@ pub enum SignerError {
         /// What does not fit.
         detail: String,
     },
+    /// The log is on hold.
+    #[error("the log {origin} is on hold and signs nothing: {reason}")]
+    Held {
+        /// The log.
+        origin: Origin,
+        /// Why.
+        reason: String,
+    },
     /// The store cannot be read or written now.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+}
+
+impl SignerError {
+    /// Whether the store itself does not give what was signed, which no later attempt mends.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Inconsistent { .. } | Self::Ledger(LedgerError::Corrupt(_))
+        )
+    }
 }
 
 impl LogSigner {
@@ -118,6 +140,78 @@ impl LogSigner {
         self.policy.as_deref()
     }
 
+    /// What verifies its signatures, the present key first.
+    #[must_use]
+    pub fn verifiers(&self) -> Vec<VerifierKey> {
+        let keys = self.keys.iter();
+        keys.map(|key| key.verifier().clone()).collect()
+    }
+
+    /// Compares the log with a checkpoint of it from outside. One that the store does not contain
+    /// puts the log on hold.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the hold not be recorded; it holds all the same.
+    pub async fn weigh(&self, outside: &Outside) -> Result<Fit, LedgerError> {
+        let fit = self.log.fit(outside).await?;
+        if fit != Fit::Contained {
+            self.log.hold_back(Hold::by(outside.clone(), fit)).await?;
+        }
+        Ok(fit)
+    }
+
+    /// Checks that the store continues the last checkpoint, and signs nothing.
+    ///
+    /// # Errors
+    /// [`SignerError`].
+    pub async fn examine(&self) -> Result<(), SignerError> {
+        let _signing = self.signing.lock().await;
+        self.examine_now().await
+    }
+
+    /// Takes the log from its hold: if the store continues its last checkpoint, and contains each of
+    /// `outside` and every checkpoint that was seen during the hold. The more places they are from,
+    /// the better: one that lags behind does not know what was signed last.
+    ///
+    /// # Errors
+    /// [`LiftError`]; the hold stays then.
+    pub async fn lift(&self, outside: &[Outside], regard: Regard) -> Result<Lifted, LiftError> {
+        let _signing = self.signing.lock().await;
+        let examined = self.examine_now().await;
+        examined.map_err(|error| LiftError::Unfit(Box::new(error)))?;
+        self.log.release(outside, regard).await
+    }
+
+    async fn examine_now(&self) -> Result<(), SignerError> {
+        let last = self.last().await?;
+        let signer = self.clone();
+        let read = self
+            .log
+            .read(move |shared, domain| Ok(signer.next(shared, domain, last.as_ref())));
+        read.await?.transpose()?;
+        Ok(())
+    }
+
+    /// The last checkpoint that was signed, by this name and one of these keys.
+    async fn last(&self) -> Result<Option<Checkpoint>, SignerError> {
+        let Some(note) = self.log.checkpoint().await? else {
+            return Ok(None);
+        };
+        self.check_name_and_key(&note)?;
+        self.checkpoint_in(&note).map(Some)
+    }
+
+    /// Refuses to sign for a log on hold.
+    pub(crate) fn check_hold(&self) -> Result<(), SignerError> {
+        match self.log.hold() {
+            None => Ok(()),
+            Some(hold) => Err(SignerError::Held {
+                origin: self.origin.clone(),
+                reason: hold.words(),
+            }),
+        }
+    }
+
     fn check_name_and_key(&self, note: &SignedNote) -> Result<(), SignerError> {
         let checkpoint = self.checkpoint_in(note)?;
         if checkpoint.origin != self.origin {
@@ -126,8 +220,7 @@ impl LogSigner {
                 configured: self.origin.clone(),
             });
         }
-        let verifiers: Vec<_> = self.keys.iter().map(|key| key.verifier().clone()).collect();
-        translog::verify_note(note, &verifiers).map_err(|_| SignerError::KeyChanged {
+        translog::verify_note(note, &self.verifiers()).map_err(|_| SignerError::KeyChanged {
             origin: self.origin.clone(),
         })?;
         Ok(())
@@ -153,6 +246,7 @@ impl LogSigner {
     /// [`SignerError`]; then nothing was signed that anybody can see.
     pub async fn sign(&self) -> Result<Option<SignedNote>, SignerError> {
         let _signing = self.signing.lock().await;
+        self.check_hold()?;
         let last = self.log.checkpoint().await?;
         if let Some(note) = &last {
             self.check_name_and_key(note)?;
@@ -200,10 +294,9 @@ impl LogSigner {
     /// [`SignerError::Inconsistent`] if not.
     pub async fn sign_again(&self, size: u64, root: Hash) -> Result<SignedNote, SignerError> {
         let _signing = self.signing.lock().await;
-        let last = self.log.checkpoint().await?;
+        self.check_hold()?;
+        let last = self.last().await?;
         let last = last.ok_or_else(|| self.inconsistent(0, "nothing was signed".to_owned()))?;
-        self.check_name_and_key(&last)?;
-        let last = self.checkpoint_in(&last)?;
         let fault = |detail: String| self.inconsistent(last.size, detail);
         if size == 0 || size > last.size {
             return Err(fault(format!("{size} entries were never signed")));
@@ -237,8 +330,7 @@ impl LogSigner {
         let mut ids = edge_tiles(size);
         ids.extend(edge_tiles(last.size));
         ids.extend(consistency_tiles(size, last.size));
-        let tiles = shared.tile_set(domain, &ids);
-        let tiles = tiles.map_err(|error| fault(error.to_string()))?;
+        let tiles = shared.tile_set(domain, &ids).map_err(LedgerError::from)?;
         let proof = tiles.consistency_proof(size, last.size);
         let proof = proof.map_err(|missing| fault(missing.to_string()))?;
         verify_consistency(size, root, last.size, &last.root, &proof).map_err(|error| {
@@ -281,9 +373,11 @@ impl LogSigner {
         let mut ids = edge_tiles(last.size);
         ids.extend(edge_tiles(state.size));
         ids.extend(consistency_tiles(last.size, state.size));
-        let tiles = shared
-            .tile_set(domain, &ids)
-            .map_err(|error| fault(error.to_string()))?;
+        // A disk that fails now may answer later; what it answers and is wrong stays so.
+        let tiles = shared.tile_set(domain, &ids).map_err(|error| match error {
+            EngineError::Corrupt { .. } => fault(error.to_string()),
+            other => LedgerError::from(other).into(),
+        })?;
         let root = |size| {
             tiles
                 .root(size)

@@ -279,10 +279,46 @@ async fn two_nodes_share_a_ledger_and_read_and_go_on_from_each_other() {
     let nobody = self::owner(9);
     assert_eq!(two.ledger.last_version(nobody.id()).await.unwrap(), None);
     far.down.store(1, Ordering::SeqCst);
-    let refused = two.ledger.last_version(nobody.id()).await.unwrap_err();
-    assert!(matches!(refused, LedgerError::Unavailable(_)), "{refused}");
-    far.down.store(1, Ordering::SeqCst);
+    assert!(!two.ledger.is_cut_off());
+    assert_eq!(two.ledger.last_version(nobody.id()).await.unwrap(), None);
+    assert!(two.ledger.is_cut_off());
     assert!(two.ledger.last_version(owner.id()).await.unwrap().is_some());
+}
+
+/// What an optimistic domain is for: records are made and used while the other ledger is down.
+#[tokio::test]
+async fn anchors_are_made_and_used_while_the_other_ledger_is_down() {
+    let (near, far) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (store, far) = (open(near.path()), Far::new(far.path()));
+    let known_there = grow(&far.store, &owner(5), 2).await;
+    far.down.store(usize::MAX, Ordering::SeqCst);
+    let node = Node::start(&store, &far);
+    let owner = owner(1);
+    assert_eq!(node.ledger.last_version(owner.id()).await.unwrap(), None);
+    assert!(
+        node.ledger
+            .all_versions(owner.id())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let values = grow(&node.ledger, &owner, 3).await;
+    assert_eq!(node.ledger.all_versions(owner.id()).await.unwrap(), values);
+    assert!(node.ledger.is_cut_off());
+    // It is back: what was made is carried, and what only it has is found.
+    far.down.store(0, Ordering::SeqCst);
+    node.settled(&owner, 2).await;
+    assert_eq!(far.store.all_versions(owner.id()).await.unwrap(), values);
+    let there = self::owner(5);
+    let found = loop {
+        let found = node.ledger.all_versions(there.id()).await.unwrap();
+        if !found.is_empty() {
+            break found;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(found, known_there);
+    assert!(!node.ledger.is_cut_off());
 }
 
 #[tokio::test]

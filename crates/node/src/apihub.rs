@@ -269,6 +269,7 @@ fn anchoring(
             config.adapter = Some(AdapterConfig {
                 url: url.to_owned(),
                 kind: AdapterKind::Eth,
+                token_file: PathBuf::new(),
             });
         }
         _ => {

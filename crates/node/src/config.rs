@@ -16,6 +16,7 @@ use crate::body::BodyLimits;
 use crate::domain_config::DomainConfig;
 use crate::observability_config::{MetricsConfig, OtlpConfig, RequestLogConfig};
 use crate::scrub_config::ScrubConfig;
+use crate::setup::Logs;
 use crate::tls_config::{ClientCertificates, TlsConfig};
 
 /// Smallest allowed limit for a brick: the SDK's default chunk and its envelope, in bytes.
@@ -262,7 +263,7 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError::Invalid`] with the key and the range.
-    pub fn validate(&self) -> Result<(), ConfigError> {
+    pub fn validate(&self, logs: Logs) -> Result<(), ConfigError> {
         let limits = &self.limits;
         let require = |holds: bool, text: String| {
             if holds {
@@ -339,7 +340,7 @@ impl Config {
             self.validate_anonymous("access.anonymous", self.access.anonymous)?;
         }
         for domain in &self.domains {
-            self.validate_domain(domain)?;
+            self.validate_domain(domain, logs)?;
         }
         self.validate_names()
     }
@@ -386,9 +387,13 @@ impl Config {
 
     /// Refuses a domain whose settings do not go together, or that cannot be served where the node
     /// listens.
-    pub(crate) fn validate_domain(&self, domain: &DomainConfig) -> Result<(), ConfigError> {
-        let beyond_loopback = !self.node.listen.ip().is_loopback();
-        domain.validate(&self.node.log_origin_prefix, beyond_loopback)?;
+    pub(crate) fn validate_domain(
+        &self,
+        domain: &DomainConfig,
+        logs: Logs,
+    ) -> Result<(), ConfigError> {
+        let needs_name = logs == Logs::Kept && !self.node.listen.ip().is_loopback();
+        domain.validate(&self.node.log_origin_prefix, needs_name)?;
         let place = format!("anonymous of domain {}", domain.name);
         self.validate_anonymous(&place, domain.anonymous.unwrap_or(self.access.anonymous))
     }
@@ -490,13 +495,13 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Config::load(toml::Table::new(), Some(&file), pairs)
-            .and_then(|config| config.validate().map(|()| config))
+            .and_then(|config| config.validate(Logs::Kept).map(|()| config))
     }
 
     #[test]
     fn no_file_is_a_valid_configuration() {
         let config = Config::load(toml::Table::new(), None, []).unwrap();
-        config.validate().unwrap();
+        config.validate(Logs::Kept).unwrap();
         assert_eq!(config.domains[0].name.as_str(), "default");
         assert!(config.node.listen.ip().is_loopback());
     }
@@ -534,6 +539,22 @@ mod tests {
     }
 
     #[test]
+    fn only_who_keeps_logs_needs_their_names() {
+        let text = "[node]\nlisten = \"0.0.0.0:1\"\nplaintext_beyond_loopback = true\nanonymous_all_beyond_loopback = true";
+        let refused = load(text, &[]).unwrap_err().to_string();
+        assert!(refused.contains("log.origin"), "{refused}");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kiln.toml");
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test's input need not be durable"
+        )]
+        std::fs::write(&file, text).unwrap();
+        let config = Config::load(toml::Table::new(), Some(&file), []).unwrap();
+        config.validate(Logs::Elsewhere).unwrap();
+    }
+
+    #[test]
     fn mistakes_are_refused_and_named() {
         let check = |text: &str, environment: &[(&str, &str)], part: &str| {
             let error = anyhow::Error::from(load(text, environment).unwrap_err());
@@ -559,6 +580,17 @@ mod tests {
             "[[domain]]\nname = \"a\"\n[[domain]]\nname = \"a\"",
             &[],
             "twice",
+        );
+        check(
+            "[[domain]]\nname = \"a\"\n[domain.log]\norigin = \"https://a/b\"",
+            &[],
+            "\"https://a/b\"",
+        );
+        check(
+            "[[domain]]\nname = \"a\"\nanchoring = \"evm\"\n[domain.evm]\nrpc = \"http://h\"\n\
+             chain_id = 1\ncontract = \"0x\"",
+            &[],
+            "confirmations = 12",
         );
         check("", &[("KILN__NODE", "1")], "KILN__SECTION__KEY");
         check("", &[("KILN__NODE__LISTNE", "1")], "listne");

@@ -111,7 +111,9 @@ pub struct EvmConfig {
     #[serde(default)]
     pub account_key: PathBuf,
     /// Blocks, the transaction's own included, after which it counts. There is no default: what a
-    /// chain takes back after so many blocks is lost, and only the operator knows the chain.
+    /// chain takes back after so many blocks is lost, and only the operator knows the chain. 0 stands
+    /// for a key that is missing, so that its refusal can say more than a parser does.
+    #[serde(default)]
     pub confirmations: u64,
     /// Time between two looks at the chain, in milliseconds: about a third of its block time. A
     /// transaction that is not mined is sent again after 20 looks, and replaced after 60.
@@ -148,6 +150,10 @@ pub struct AdapterConfig {
     /// Which adapter it is.
     #[serde(default)]
     pub kind: AdapterKind,
+    /// File with the token that is sent as `Authorization: Bearer`, where the adapter is a Kiln that
+    /// wants one; empty for none.
+    #[serde(default)]
+    pub token_file: PathBuf,
 }
 
 /// Which adapter it is.
@@ -224,11 +230,11 @@ impl DomainConfig {
         }
     }
 
-    /// Refuses what does not go together; `beyond_loopback` says where the node listens.
+    /// Refuses what does not go together; `needs_name` says whether others can reach its log.
     pub(crate) fn validate(
         &self,
         log_origin_prefix: &str,
-        beyond_loopback: bool,
+        needs_name: bool,
     ) -> Result<(), ConfigError> {
         let name = &self.name;
         let require = |holds: bool, text: &str| {
@@ -253,8 +259,17 @@ impl DomainConfig {
         )?;
         if let Some(evm) = &self.evm {
             require(
-                (1..=1_000).contains(&evm.confirmations),
-                "evm.confirmations must be between 1 and 1000",
+                evm.confirmations > 0,
+                "[domain.evm] needs the key confirmations: the number of blocks after which a \
+                 transaction stays on your chain, from 1 to 1000, as in confirmations = 12; there \
+                 is no default",
+            )?;
+            require(
+                evm.confirmations <= 1_000,
+                &format!(
+                    "evm.confirmations is {}; it must be between 1 and 1000",
+                    evm.confirmations
+                ),
             )?;
             require(
                 (10..=60_000).contains(&evm.poll_ms),
@@ -278,7 +293,7 @@ impl DomainConfig {
             "log.witnesses need log.policy, the file that says which cosignatures are enough",
         )?;
         require(
-            !(beyond_loopback
+            !(needs_name
                 && self.has_log()
                 && log.origin.is_empty()
                 && log_origin_prefix.is_empty()),
@@ -293,7 +308,10 @@ impl DomainConfig {
                 || (!origin.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
                     && !origin.ends_with('/')
                     && !origin.contains("://")),
-            "log.origin is an address without scheme, spaces, '+' and last '/'",
+            &format!(
+                "log.origin is {origin:?}; it must be an address without scheme, spaces, '+' and \
+                 last '/', as in \"anchors.example/{name}\""
+            ),
         )
     }
 }

@@ -29,7 +29,7 @@ use crate::rate::RateLimiter;
 use crate::read_only::{self, ReadOnly};
 
 /// One part's answer to "can you serve?": `Err` says in words why not.
-pub type Readiness = Arc<dyn Fn() -> Result<(), &'static str> + Send + Sync>;
+pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// Everything in front of the services.
 pub(crate) struct Front {
@@ -234,7 +234,10 @@ impl Front {
         for (name, check) in &self.parts {
             let state = check();
             ready &= state.is_ok();
-            parts.insert((*name).to_owned(), json!(state.err().unwrap_or("ok")));
+            parts.insert(
+                (*name).to_owned(),
+                json!(state.err().as_deref().unwrap_or("ok")),
+            );
         }
         let status = if ready {
             StatusCode::OK

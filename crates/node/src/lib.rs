@@ -34,6 +34,7 @@ mod process;
 mod proxies;
 mod rate;
 mod read_only;
+mod redact;
 mod scrub_config;
 mod service_manager;
 mod setup;
@@ -83,6 +84,6 @@ pub use process::{
     lock_store, serve, serve_routes,
 };
 pub use scrub_config::ScrubConfig;
-pub use setup::{ServeArgs, Setup};
+pub use setup::{Logs, ServeArgs, Setup};
 pub use tls::{RefusedFiles, Tls, TlsError, TlsState};
 pub use tls_config::{ClientCertificates, TlsConfig};

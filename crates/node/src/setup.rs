@@ -36,6 +36,19 @@ pub struct ServeArgs {
     /// Serve the domains of the ApiHub installed in this folder, with Kiln's own storage
     #[arg(long, value_name = "DIR")]
     pub apihub_root: Option<PathBuf>,
+    /// Whether the process keeps logs, whose names are to be fixed before others can reach it.
+    #[arg(skip)]
+    pub logs: Logs,
+}
+
+/// Whether a process keeps the logs of its domains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Logs {
+    /// It keeps anchors, and so their logs.
+    #[default]
+    Kept,
+    /// It keeps bricks alone.
+    Elsewhere,
 }
 
 /// What a process runs with.
@@ -62,6 +75,8 @@ pub struct Setup {
     pub apihub: Option<ApiHub>,
     /// Where the service manager wants to be told that the node listens.
     pub(crate) notify_socket: Option<String>,
+    /// Whether the process keeps logs.
+    pub logs: Logs,
 }
 
 impl Setup {
@@ -108,9 +123,9 @@ impl Setup {
         if let Some(listen) = args.listen {
             config.node.listen = listen;
         }
-        config.validate()?;
+        config.validate(args.logs)?;
         for domain in table.iter().flat_map(DomainTable::anchored) {
-            config.validate_domain(domain)?;
+            config.validate_domain(domain, args.logs)?;
         }
         let tls = Tls::open(&config.tls)?;
         if args.check_config {
@@ -148,6 +163,7 @@ impl Setup {
             read_only_files,
             apihub,
             notify_socket: variable(service_manager::SOCKET_VARIABLE).map(str::to_owned),
+            logs: args.logs,
         }))
     }
 
@@ -157,10 +173,10 @@ impl Setup {
         let Some(apihub) = self.apihub.clone() else {
             return;
         };
-        let config = self.config.clone();
+        let (config, logs) = (self.config.clone(), self.logs);
         let is_fit = move |table: &DomainTable| {
             for domain in table.anchored() {
-                config.validate_domain(domain)?;
+                config.validate_domain(domain, logs)?;
             }
             Ok(())
         };
@@ -200,6 +216,7 @@ fn apihub_defaults(settings: &Settings, root: &Path) -> toml::Table {
 
 fn print(config: &Config, apihub: Option<&DomainTable>) -> anyhow::Result<()> {
     use std::io::Write;
+    let (config, is_redacted) = config.redacted();
     let text = config
         .to_toml()
         .context("the configuration cannot be printed")?;
@@ -210,6 +227,13 @@ fn print(config: &Config, apihub: Option<&DomainTable>) -> anyhow::Result<()> {
             out,
             "# Domains, from the ApiHub's folder: {}",
             names.join(", ")
+        )?;
+    }
+    if is_redacted {
+        writeln!(
+            out,
+            "# What may be a secret in an address is not shown: REDACTED stands for it. All else is \
+             as it is used."
         )?;
     }
     out.write_all(text.as_bytes())?;

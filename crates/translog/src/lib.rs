@@ -31,7 +31,7 @@ pub use note::{
     SignedNote, Verified, verify_note,
 };
 pub use opening::{Opening, OpeningError, Salt, decode_openings, encode_openings};
-pub use policy::{Accepted, Policy, PolicyLog, PolicyRefusal, PolicyWitness};
+pub use policy::{Accepted, Policy, PolicyLog, PolicyRefusal, PolicyWitness, QuorumStanding};
 pub use policy_text::{POLICY_BYTES_MAX, POLICY_ITEMS_MAX, PolicyError, PolicyLineError};
 pub use proof::{PROOF_HASHES_MAX, ProofError, verify_consistency, verify_inclusion};
 pub use proof_file::{

@@ -46,6 +46,17 @@ pub struct Accepted {
     pub newest_cosignature_s: Option<u64>,
 }
 
+/// How far a note is from the quorum of a policy. Names are those of the policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuorumStanding {
+    /// What the quorum asks for, for people: `2 of a, b, (any of c, d)`; `nothing` without a quorum.
+    pub asked: String,
+    /// The witnesses that cosigned.
+    pub have: Vec<String>,
+    /// The witnesses that did not.
+    pub missing: Vec<String>,
+}
+
 impl Policy {
     /// Reads a policy of at most [`POLICY_BYTES_MAX`](crate::POLICY_BYTES_MAX) bytes.
     ///
@@ -88,6 +99,46 @@ impl Policy {
             checkpoint: verified.checkpoint,
             newest_cosignature_s,
         })
+    }
+
+    /// How far a note is from the quorum. A note with a signature that does not hold has nothing.
+    #[must_use]
+    pub fn standing(&self, note: &SignedNote) -> QuorumStanding {
+        let cosigned = verify_note(note, &self.keys()).map_or(Vec::new(), |it| it.cosigned);
+        let is_by = |witness: &&PolicyWitness| cosigned.iter().any(|one| one.key == witness.key);
+        let (have, missing): (Vec<_>, Vec<_>) = self.witnesses.iter().partition(is_by);
+        let names = |witnesses: Vec<&PolicyWitness>| {
+            let names = witnesses.into_iter().map(|witness| witness.name.clone());
+            names.collect()
+        };
+        QuorumStanding {
+            asked: self.asked(),
+            have: names(have),
+            missing: names(missing),
+        }
+    }
+
+    /// What the quorum asks for, in words. Each member is in one group at most, so it is not long.
+    fn asked(&self) -> String {
+        let Quorum::Member(quorum) = self.quorum else {
+            return "nothing".to_owned();
+        };
+        let mut groups: Vec<String> = Vec::with_capacity(self.groups.len());
+        let words = |member: &Member, groups: &[String]| match *member {
+            Member::Witness(index) => self.witnesses.get(index).map(|it| it.name.clone()),
+            Member::Group(index) => groups.get(index).map(|group| format!("({group})")),
+        };
+        for group in &self.groups {
+            let members: Vec<_> = group
+                .members
+                .iter()
+                .filter_map(|one| words(one, &groups))
+                .collect();
+            groups.push(format!("{} of {}", group.threshold, members.join(", ")));
+        }
+        let asked = words(&quorum, &groups).unwrap_or_default();
+        let bare = asked.strip_prefix('(').and_then(|it| it.strip_suffix(')'));
+        bare.unwrap_or(&asked).to_owned()
     }
 
     pub(crate) fn keys(&self) -> Vec<VerifierKey> {
@@ -211,6 +262,21 @@ mod tests {
         ] {
             check(TWO_LEVELS, cosigned, expected);
         }
+    }
+
+    #[test]
+    fn how_far_a_note_is_from_the_quorum_is_told() {
+        let standing = policy(TWO_LEVELS)
+            .unwrap()
+            .standing(&note(&[(1, 10), (5, 7)]));
+        assert_eq!(standing.asked, "2 of (2 of X1, X2, X3), (1 of Y1, Y2)");
+        assert_eq!(standing.have, ["X1", "Y2"]);
+        assert_eq!(standing.missing, ["X2", "X3", "Y1"]);
+        let one = policy("log <L6>\nwitness a <W1>\nwitness b <W2>\nquorum b\n").unwrap();
+        let standing = one.standing(&note(&[]));
+        assert_eq!((standing.asked.as_str(), standing.have.len()), ("b", 0));
+        let none = policy("log <L6>\nquorum none\n").unwrap();
+        assert_eq!(none.standing(&note(&[])).asked, "nothing");
     }
 
     #[test]

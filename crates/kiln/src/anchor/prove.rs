@@ -14,7 +14,7 @@ use crate::common::Common;
 use crate::context::{self, Context};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::local_file::create_private;
-use crate::output::{self, Form};
+use crate::output::{self, Form, printable};
 use crate::secret_input::KEY_FORMS;
 
 pub(super) const HELP: &str = "\
@@ -28,7 +28,8 @@ history has at this version, and that this entry is in the tree of its checkpoin
 right log signed the checkpoint needs the log's key: `kiln anchor verify` checks that.
 
 The file names the anchor and holds the salt of its entry: give it to whoever may know of the
-anchor. A value that is in no signed checkpoint yet has no proof; the command waits for it.";
+anchor. A value has no proof before a signed checkpoint covers it, cosigned where the log asks
+witnesses; the command waits for it.";
 
 /// Between two questions, where the node does not say how long.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -74,9 +75,9 @@ async fn wait_for(
     let proofs = context.client.proofs();
     let mut told = false;
     loop {
-        let pause = match proofs.proof(id, version, value).await? {
+        let (pause, words) = match proofs.proof(id, version, value).await? {
             ProofAnswer::Proof(proof) => return Ok(proof),
-            ProofAnswer::Pending { retry_after } => retry_after.unwrap_or(PAUSE),
+            ProofAnswer::Pending { retry_after, words } => (retry_after.unwrap_or(PAUSE), words),
             ProofAnswer::Absent { words } => {
                 let message = format!("the node has no proof of version {version}: {words}");
                 return Err(Failure::new(Exit::NotFound, message)
@@ -94,14 +95,15 @@ async fn wait_for(
         let left = patience.saturating_sub(began.elapsed());
         if left.is_zero() {
             let message = format!(
-                "version {version} is stored, but in no signed checkpoint after {} s",
-                patience.as_secs()
+                "version {version} has no proof after {} s: {}",
+                patience.as_secs(),
+                printable(&words)
             );
             return Err(Failure::new(Exit::Negative, message)
                 .next("wait longer with --wait, or see `kiln anchor status`"));
         }
         if !std::mem::replace(&mut told, true) {
-            let text = format!("version {version} waits for a checkpoint");
+            let text = format!("version {version} waits: {}", printable(&words));
             context.progress.remark(&text);
         }
         tokio::time::sleep(pause.min(left)).await;

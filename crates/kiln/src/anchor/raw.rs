@@ -58,7 +58,7 @@ async fn leaves(
                 index: proof.file.index,
                 entry: proof.entry,
             },
-            ProofAnswer::Pending { .. } => Leaf::Unknown("in no signed checkpoint yet"),
+            ProofAnswer::Pending { .. } => Leaf::Unknown("in no checkpoint yet that proves it"),
             ProofAnswer::Erased => Leaf::Unknown("its opening was erased"),
             // The versions are there: it is the log that is not.
             ProofAnswer::Absent { words } => return Ok(Err(words)),

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use client::{AnchorState, AnchorStatus, StatusAnswer};
+use dsu::Moment;
 use serde_json::json;
 
 use super::anchor_id;
@@ -10,6 +11,7 @@ use crate::context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{self, Form, count, printable};
 use crate::secret_input::KEY_FORMS;
+use crate::utc;
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -76,10 +78,16 @@ fn rows(status: &AnchorStatus) -> Vec<(&'static str, String)> {
     if let Some(log) = &status.log {
         let covered = match log.checkpoint_size {
             Some(size) => format!("in the signed checkpoint of size {size}"),
-            None => "in no signed checkpoint yet".to_owned(),
+            None => "in no checkpoint yet that proves it".to_owned(),
         };
         let text = format!("{}: entry {}, {covered}", log.origin, log.index);
         rows.push(("log", text));
+        rows.extend(log.waits_for.clone().map(|it| ("waits for", it)));
+        if let Some(hold) = &log.hold {
+            let since = utc::format(Moment::from_millis(hold.since_ms));
+            let text = format!("{}, since {since}: {}", hold.cause, hold.detail);
+            rows.push(("on hold", text));
+        }
     }
     if let Some(chain) = &status.chain {
         let number = chain.sequence.map(|it| format!(", root number {it}"));

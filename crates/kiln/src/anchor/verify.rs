@@ -85,9 +85,7 @@ pub(super) fn run(args: &VerifyArgs, common: &Common) -> Outcome {
         max_age_s: args.max_age,
         now_s: context::now().millis() / 1000,
     };
-    let bytes = read_bounded(&args.file, PROOF_FILE_BYTES_MAX as u64)?;
-    let judged =
-        read_proof(&args.file, &bytes).and_then(|file| judge(&file, &trust.policy, &expected));
+    let judged = read_proof(&args.file).and_then(|file| judge(&file, &trust.policy, &expected));
     let found = match (judged, place) {
         (Ok(evidence), Some(place)) => with_chain(evidence, &place, &trust, common),
         (judged, _) => judged.map(|evidence| (evidence, None)),
@@ -126,12 +124,17 @@ fn tell(found: &Result<Found, Failure>, common: &Common) -> Result<(), Failure> 
 }
 
 /// Reads a proof. What is none is not proven, like an altered one: it may be just that.
-fn read_proof(path: &Path, bytes: &[u8]) -> Result<ProofFile, Failure> {
+fn read_proof(path: &Path) -> Result<ProofFile, Failure> {
     let refused = || {
         Failure::new(Exit::Negative, format!("{} is no proof", path.display()))
             .next("give a file that `kiln anchor prove` wrote; this one is another, or was altered")
     };
-    let text = std::str::from_utf8(bytes).map_err(|error| refused().because(error))?;
+    let bytes = read_bounded(path, PROOF_FILE_BYTES_MAX as u64);
+    let bytes = bytes.map_err(|failure| match failure.exit() {
+        Exit::Usage => refused().because(format!("it has more than {PROOF_FILE_BYTES_MAX} bytes")),
+        _ => failure,
+    })?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| refused().because(error))?;
     ProofFile::parse(text).map_err(|error| refused().because(error))
 }
 

@@ -1,10 +1,12 @@
 //! `kiln log check` and `kiln log monitor`: an independent reader of the transparency log of
-//! anchors. It believes nothing but the signatures of the keys that it is given.
+//! anchors. It believes nothing but the signatures of the keys that it is given. `kiln log lift` is
+//! for the operator of a log on hold.
 //!
 //! **Source:** `translog.md` §9.
 
 mod files;
 mod finding;
+mod lift;
 mod look;
 mod memory;
 mod replay;
@@ -39,6 +41,9 @@ pub(crate) enum LogCommand {
     /// Check a log, then each new checkpoint as it appears
     #[command(after_help = MONITOR_HELP)]
     Monitor(MonitorArgs),
+    /// Let a log on hold go on, after comparing it with checkpoints that were kept elsewhere
+    #[command(after_help = lift::HELP)]
+    Lift(lift::LiftArgs),
 }
 
 const CHECK_HELP: &str = "\
@@ -123,6 +128,7 @@ pub(crate) fn run(command: &LogCommand, common: &Common) -> Outcome {
             match command {
                 LogCommand::Check(args) => check(args, common).await,
                 LogCommand::Monitor(args) => monitor(args, common).await,
+                LogCommand::Lift(args) => lift::run(args, common.output()).await,
             }
         };
         tokio::select! {

@@ -130,6 +130,14 @@ impl Web {
             StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(None),
             // Most nodes keep them for the owners of the anchors.
             StatusCode::FORBIDDEN if path.starts_with("openings/") => return Ok(None),
+            // A node says so of a domain that it does not serve, and of nothing else below /log.
+            StatusCode::BAD_REQUEST => {
+                return Err(Failure::new(
+                    Exit::UnknownDomain,
+                    "the node does not serve the domain of this log",
+                )
+                .next("check the last part of the address, which is the domain"));
+            }
             status => return Err(refused(path, status)),
         }
         let mut bytes = Vec::new();

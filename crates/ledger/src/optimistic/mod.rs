@@ -6,6 +6,9 @@
 //!   whatever happened between sending and hearing of it.
 //! * **For good.** What the other ledger may take back, as a chain its newest blocks, is waited for
 //!   and decides nothing.
+//! * **Answered here.** While the other ledger does not answer, this node does, from what it knows:
+//!   anchors are created, read and continued. An anchor that only the other ledger has is not known
+//!   then; [`OptimisticLedger::is_cut_off`] tells.
 //! * **Kept.** Where the other ledger went another way, both histories are kept and shown, and the
 //!   anchor takes no more entries here.
 //!
@@ -96,6 +99,13 @@ impl OptimisticLedger {
             standing.last_error = last_error;
         }
         Ok(standing)
+    }
+
+    /// Whether the other ledger did not answer when a reader last asked it: an anchor that is not
+    /// known here may be there all the same.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.0.compared.silent_for().is_some()
     }
 
     /// Carries entries on, for ever.

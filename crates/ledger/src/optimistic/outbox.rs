@@ -80,7 +80,6 @@ impl Inner {
         id: &AnchorId,
         version: u64,
     ) -> Result<Standing, LedgerError> {
-        let conflict = self.conflict(id).await?;
         let anchor = id.as_str().to_owned();
         let read = self.log.read(move |shared, domain| {
             let (mut waiting, mut last) = (0, Some(version));
@@ -104,6 +103,8 @@ impl Inner {
             Ok((waiting, placed))
         });
         let (waiting, placed) = read.await?.unwrap_or_default();
+        // Last: a conflict empties the queue in the same batch, so an empty one was seen with it.
+        let conflict = self.conflict(id).await?;
         Ok(Standing {
             waiting,
             conflict,

@@ -18,6 +18,8 @@ const FRESH: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long the other ledger is left alone after it did not answer a reader.
 const LEFT_ALONE: Duration = Duration::from_secs(10);
+/// The same for anchors that are not known here: "not known" is the weaker answer.
+const LEFT_ALONE_UNKNOWN: Duration = Duration::from_secs(2);
 /// Anchors whose last comparison is remembered; beyond it all are forgotten, and compared again.
 const REMEMBERED_MAX: usize = 100_000;
 
@@ -28,14 +30,17 @@ pub(super) struct Compared(Mutex<State>);
 #[derive(Default)]
 struct State {
     at: HashMap<String, Instant>,
-    silent_until: Option<Instant>,
+    /// When the other ledger last did not answer, unless it has answered since.
+    silent_at: Option<Instant>,
 }
 
 impl Compared {
     fn is_due(&self, id: &AnchorId) -> bool {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let is_silent = state.silent_until.is_some_and(|until| now < until);
+        let is_silent = state
+            .silent_at
+            .is_some_and(|at| now.duration_since(at) < LEFT_ALONE);
         let last = state.at.get(id.as_str());
         !is_silent && last.is_none_or(|last| now.duration_since(*last) >= FRESH)
     }
@@ -46,11 +51,23 @@ impl Compared {
             state.at.clear();
         }
         state.at.insert(id.as_str().to_owned(), Instant::now());
+        state.silent_at = None;
     }
 
     fn note_silence(&self) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.silent_until = Some(Instant::now() + LEFT_ALONE);
+        state.silent_at = Some(Instant::now());
+    }
+
+    fn note_answer(&self) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.silent_at = None;
+    }
+
+    /// How long ago the other ledger did not answer, unless it has answered since.
+    pub(super) fn silent_for(&self) -> Option<Duration> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.silent_at.map(|at| at.elapsed())
     }
 }
 
@@ -91,7 +108,12 @@ impl Inner {
     /// Compares an anchor with the other ledger and takes over what is new there; says whether
     /// anything was. Where the two went apart, both are kept.
     pub(super) async fn refresh(&self, id: &AnchorId) -> Result<bool, LedgerError> {
-        let mut there = self.target.all_versions(id).await?;
+        let there = self.target.all_versions(id).await?;
+        self.compare(id, there).await
+    }
+
+    /// The same with what was just read there.
+    async fn compare(&self, id: &AnchorId, mut there: Vec<String>) -> Result<bool, LedgerError> {
         there.truncate(self.target.settled(id, &there).await?);
         let here = self.embedded.all_versions(id).await?;
         self.compared.note(id);
@@ -143,13 +165,12 @@ impl Inner {
     }
 
     /// Before a read: an anchor that is not known here is looked for on the other ledger, and one
-    /// that is known is compared now and then. What is known is served also when the other ledger
-    /// does not answer.
+    /// that is known is compared now and then. When the other ledger does not answer, what is known
+    /// here is the answer: that is what an optimistic domain is for.
     pub(super) async fn refresh_to_read(&self, id: &AnchorId) -> Result<(), LedgerError> {
         let is_known = self.embedded.last_version(id).await?.is_some();
         if !is_known {
-            self.refresh(id).await?;
-            return Ok(());
+            return self.look_for(id).await;
         }
         if !self.compared.is_due(id) || self.conflict(id).await?.is_some() {
             return Ok(());
@@ -161,6 +182,28 @@ impl Inner {
                 self.compared.note_silence();
             }
             Err(_) => self.compared.note_silence(),
+        }
+        Ok(())
+    }
+
+    /// Looks on the other ledger for an anchor that is not known here. If it cannot be asked, the
+    /// anchor stays unknown. If it has the anchor, whatever then goes wrong is an error: that the
+    /// anchor is absent would be untrue.
+    async fn look_for(&self, id: &AnchorId) -> Result<(), LedgerError> {
+        let silent = self.compared.silent_for();
+        if silent.is_some_and(|silent| silent < LEFT_ALONE_UNKNOWN) {
+            return Ok(());
+        }
+        let asked = timeout(PATIENCE, self.target.all_versions(id)).await;
+        let Ok(Ok(there)) = asked else {
+            self.compared.note_silence();
+            let domain = &self.domain;
+            tracing::debug!(%domain, "an anchor is not known here and its ledger does not answer");
+            return Ok(());
+        };
+        self.compared.note_answer();
+        if !there.is_empty() {
+            self.compare(id, there).await?;
         }
         Ok(())
     }

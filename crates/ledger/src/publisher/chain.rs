@@ -9,6 +9,7 @@ use super::Inner;
 use super::error::PublisherError;
 use super::pending::Pending;
 use crate::log::Publication;
+use crate::outside::{Fit, Outside};
 
 /// A node may be several machines, of which one was behind when a height was noted.
 const BLOCKS_BEHIND: u64 = 64;
@@ -49,6 +50,14 @@ impl Inner {
                 account: sender.account(),
             });
         }
+        if let Some(outside) = self.outside_of(&head) {
+            // What our own account published is ours. If the store does not contain it, it is older
+            // than it was, or another process goes on with its log.
+            let fit = self.keeper.signer().weigh(&outside).await?;
+            if fit != Fit::Contained {
+                return Err(foreign(head.sequence, format!("{outside}, and {fit}")));
+            }
+        }
         let sequence = last.as_ref().map_or(0, |last| last.chain.sequence);
         match head.sequence.cmp(&sequence) {
             Ordering::Less => {
@@ -67,6 +76,24 @@ impl Inner {
                 self.record_missing(&registry, last.as_ref(), &head).await
             }
         }
+    }
+
+    /// The newest batch on the chain, as a checkpoint from outside; `None` when there is none.
+    fn outside_of(&self, head: &Head) -> Option<Outside> {
+        let source = format!(
+            "the registry {:#x} on chain {}",
+            self.address,
+            self.account.config().chain_id
+        );
+        (head.sequence > 0).then(|| Outside::published(head.size, &head.root.0, source))
+    }
+
+    /// What stands on the chain of our log, if our account may publish it.
+    pub(super) async fn outside(&self) -> Result<Option<Outside>, PublisherError> {
+        let (sender, registry) = self.open().await?;
+        let head = registry.head(self.origin_id).await?;
+        let is_ours = head.submitter == Some(sender.account());
+        Ok(self.outside_of(&head).filter(|_| is_ours))
     }
 
     fn check_contract(&self, chain: &OnChain) -> Result<(), PublisherError> {
@@ -201,6 +228,11 @@ impl Inner {
         note: &SignedNote,
         sequence: u64,
     ) -> Result<(), PublisherError> {
+        if let Some(hold) = self.log().hold() {
+            return Err(PublisherError::Held {
+                reason: hold.words(),
+            });
+        }
         let (sender, registry) = self.open().await?;
         let checkpoint = PublisherError::checkpoint_in(note)?;
         let rpc = registry.chain().rpc();

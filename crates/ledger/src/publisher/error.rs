@@ -42,6 +42,12 @@ pub enum PublisherError {
         /// What does not fit.
         detail: String,
     },
+    /// The log is on hold.
+    #[error("the log is on hold, and nothing of it is published: {reason}")]
+    Held {
+        /// Why.
+        reason: String,
+    },
     /// The log's roots went to another contract.
     #[error(
         "the log's roots went to {contract} on chain {chain_id} so far and cannot go elsewhere; \

@@ -1,7 +1,7 @@
 //! Crashes, reorganisations, and what others put on the chain.
 
 use evm::{Address, ConnectError};
-use ledger::{PublisherError, Senders};
+use ledger::{Hold, HoldCause, LiftError, Outside, PublisherError, Regard, Senders};
 
 use super::*;
 
@@ -97,7 +97,7 @@ async fn only_the_registered_account_publishes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_of_our_log_ends_all_publishing() {
+async fn what_is_not_of_our_log_ends_all_publishing_and_all_writing() {
     for (size, root) in [(3, [9; 32]), (6, [9; 32])] {
         let ground = Ground::new().await;
         let node = ground.node().await;
@@ -112,7 +112,7 @@ async fn what_is_not_of_our_log_ends_all_publishing() {
         assert!(!error.may_pass());
         let running = run(&publisher);
         until("it says so", async || publisher.trouble().is_some()).await;
-        node.write(5..20).await;
+        assert!(node.is_held(9).await);
         assert_eq!(node.published().await, None);
         assert_eq!(ground.head().await.sequence, 1);
         assert_eq!(chain::transactions(&ground.anvil, 1, "pending"), 1);
@@ -133,6 +133,51 @@ async fn what_is_not_of_our_log_ends_all_publishing() {
         "{error}"
     );
     assert_eq!(node.published().await.unwrap().size, 5);
+    assert!(node.is_held(20).await);
+    // A stolen account: what its thief published is there for ever, and our key never signed it.
+    let signer = node.keeper.signer();
+    let note = node.log().checkpoint().await.unwrap().unwrap();
+    let own = Outside::signed(&note, signer.origin(), &signer.verifiers(), "a friend");
+    let own = [own.unwrap()];
+    let refused = signer.lift(&own, Regard::All).await.unwrap_err();
+    assert!(
+        matches!(refused, LiftError::NotContained { .. }),
+        "{refused}"
+    );
+    signer.lift(&own, Regard::Signed).await.unwrap();
+    assert!(!node.is_held(20).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_lacks_what_was_published_takes_nothing_and_one_that_has_it_goes_on() {
+    let ground = Ground::new().await;
+    let node = ground.node().await;
+    node.write(0..5).await;
+    let publisher = ground.publisher(&node, BY_SIZE);
+    let running = run(&publisher);
+    node.until_published(5).await;
+    end(running).await;
+    // Restored, and as large as the chain knows it.
+    let hold = Hold::new(HoldCause::Restored, "from a backup");
+    node.log().hold_back(hold).await.unwrap();
+    assert!(node.is_held(9).await);
+    let outside = publisher.outside().await.unwrap().unwrap();
+    assert_eq!((outside.size(), outside.note()), (5, None));
+    node.keeper
+        .signer()
+        .lift(&[outside], Regard::All)
+        .await
+        .unwrap();
+    node.write(5..7).await;
+    // Put back to an older state: the same account and log, and nothing in the store.
+    let older = tempfile::tempdir().unwrap();
+    let older = Node::open(older.path(), None).await;
+    let publisher = ground.publisher(&older, BY_SIZE);
+    assert!(publisher.check().await.is_err());
+    assert!(older.is_held(9).await);
+    let hold = older.log().hold().unwrap();
+    assert_eq!(hold.cause, HoldCause::Contradicted);
+    assert!(hold.detail.contains("registry"), "{}", hold.detail);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

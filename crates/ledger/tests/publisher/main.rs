@@ -19,8 +19,8 @@ use chain::{Signed, account, anvil, sender, until};
 use evm::{Address, B256, Chain, Registry, Sender, Statement};
 use keyssi::Domain;
 use ledger::{
-    Batching, EmbeddedLedger, EngineOptions, Entry, Intent, Ledger, Log, LogKeeper, LogSigner,
-    Mode, Publication, Publisher, origin_id,
+    Batching, EmbeddedLedger, EngineOptions, Entry, Intent, Ledger, LedgerError, Log, LogKeeper,
+    LogSigner, Mode, Publication, Publisher, origin_id,
 };
 use tempfile::TempDir;
 use testkit::anvil::{Anvil, Mining};
@@ -134,6 +134,13 @@ impl Node {
         let entries: Vec<Entry> = numbers.map(entry).collect();
         self.ledger.write_all(entries).await.unwrap();
         self.keeper.signer().sign().await.unwrap().unwrap()
+    }
+
+    /// Whether the log takes no entry, because it is on hold.
+    async fn is_held(&self, number: u16) -> bool {
+        let entry = Signed::of("default", number, "", 1).entry(0, Intent::Create);
+        let refused = self.ledger.write(entry).await;
+        matches!(refused, Err(LedgerError::Held { .. }))
     }
 
     async fn published(&self) -> Option<Publication> {

@@ -25,7 +25,10 @@ async fn status(State(node): State<Arc<NodeState>>) -> Response {
     for (name, check) in &node.parts {
         let state = check();
         ready &= state.is_ok();
-        parts.insert((*name).to_owned(), json!(state.err().unwrap_or("ok")));
+        parts.insert(
+            (*name).to_owned(),
+            json!(state.err().as_deref().unwrap_or("ok")),
+        );
     }
     let status = json!({
         "version": VERSION,

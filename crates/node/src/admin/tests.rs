@@ -21,7 +21,7 @@ impl Asked {
         let folder = tempfile::tempdir().unwrap();
         let state = NodeState {
             read_only: ReadOnly::new(false, Vec::new()),
-            parts: vec![("bricks", Arc::new(|| Err("a reason")))],
+            parts: vec![("bricks", Arc::new(|| Err("a reason".to_owned())))],
             started: Instant::now(),
             address: SocketAddr::from(([127, 0, 0, 1], 8080)),
         };
