@@ -10,9 +10,12 @@ use serde::Deserialize;
 use thiserror::Error;
 use url::Url;
 
+use crate::client::API_KEY;
 use crate::endpoint::Endpoint;
 use crate::error::ClientError;
 
+/// The headers that say who calls.
+const CREDENTIALS: [&str; 2] = [API_KEY, "authorization"];
 /// What stands for the address of the node that gave the BDNS.
 const ORIGIN: &str = "$ORIGIN";
 /// Services of one kind that a domain may have. Every brick goes to each of its storages at once: a
@@ -181,7 +184,15 @@ fn entry_endpoint(entry: EntryText, own: &Endpoint) -> Result<Endpoint, Option<B
         // The node itself: what it is sent elsewhere it is sent here too.
         endpoint = own.clone();
     }
+    // Whoever has a credential of his own is not to lose it to one that is for everybody, and a node
+    // refuses two that differ.
+    let is_known = CREDENTIALS
+        .iter()
+        .any(|it| endpoint.headers().contains_key(*it));
     for (name, value) in headers {
+        if is_known && CREDENTIALS.iter().any(|it| name.eq_ignore_ascii_case(it)) {
+            continue;
+        }
         endpoint = endpoint
             .with_header(&name, &value)
             .map_err(|error| Some(Box::new(error)))?;
@@ -233,6 +244,26 @@ mod tests {
         let names: Vec<&str> = bdns.domains().map(Domain::as_str).collect();
         assert_eq!(names, ["default", "other"]);
         assert!(bdns.domain(&"absent".parse().unwrap()).is_none());
+    }
+
+    #[test]
+    fn a_published_credential_is_for_those_who_have_none() {
+        let json = r#"{"default":{"brickStorages":[
+            {"url":"$ORIGIN","headers":{"X-Api-Key":"published","x-other":"o"}}]}}"#;
+        let sent = |own: &Endpoint, name: &str| {
+            let bdns = Bdns::parse(json.as_bytes(), own).unwrap();
+            let services = bdns.domain(&"default".parse().unwrap()).unwrap();
+            let value = services.brick_storages[0].headers().get(name);
+            value.map(|value| value.to_str().unwrap().to_owned())
+        };
+        let bare = Endpoint::new(&"http://node.example/".parse().unwrap()).unwrap();
+        let known = bare.clone().with_header(API_KEY, "mine").unwrap();
+        assert_eq!(sent(&bare, API_KEY).as_deref(), Some("published"));
+        assert_eq!(sent(&known, API_KEY).as_deref(), Some("mine"));
+        assert_eq!(sent(&own(), API_KEY), None);
+        for endpoint in [&bare, &known, &own()] {
+            assert_eq!(sent(endpoint, "x-other").as_deref(), Some("o"));
+        }
     }
 
     #[test]

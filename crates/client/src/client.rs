@@ -26,6 +26,9 @@ use crate::transport::{Call, Transport};
 pub struct Client(Arc<Shared>);
 
 /// What clones share.
+/// The header that carries an API key.
+pub(crate) const API_KEY: &str = "x-api-key";
+
 #[derive(Debug)]
 struct Shared {
     transport: Transport,
@@ -41,7 +44,10 @@ impl Client {
     /// # Errors
     /// [`ClientError::Setup`] when the node's address is none, or HTTP cannot be set up.
     pub fn new(options: ClientOptions) -> Result<Self, ClientError> {
-        let node = Endpoint::new(&options.node)?;
+        let mut node = Endpoint::new(&options.node)?;
+        if let Some(key) = &options.api_key {
+            node = node.with_header(API_KEY, key)?;
+        }
         let heads = options.heads.clone().map(HeadMemory::new);
         Ok(Self(Arc::new(Shared {
             transport: Transport::new(options)?,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::endpoint::public_url;
 
@@ -13,12 +14,14 @@ const NODE_DEFAULT: &str = "http://127.0.0.1:8080";
 
 /// The settings of a [`Client`](crate::Client). Start from [`ClientOptions::new`] and change fields.
 ///
-/// `Debug` shows the node's URL without user name and password.
+/// `Debug` shows the node's URL without user name and password, and no API key.
 #[derive(Clone)]
 pub struct ClientOptions {
     /// The node that is asked for BDNS, and that serves what BDNS does not place elsewhere. A user
     /// name and password in it are sent as `Authorization: Basic`, to this node only.
     pub node: Url,
+    /// An API key, sent as `x-api-key` to this node only: not to services that BDNS names elsewhere.
+    pub api_key: Option<Zeroizing<String>>,
     /// Bricks (or batches of them) in flight at a time; at least 1 is used. Memory is bounded by
     /// this times the size of a brick.
     pub parallel: usize,
@@ -74,6 +77,7 @@ impl ClientOptions {
     pub fn new(node: Url) -> Self {
         Self {
             node,
+            api_key: None,
             parallel: 8,
             connect_timeout: Duration::from_secs(10),
             // An ApiHub that holds a stale lock answers an append after 10 seconds.
@@ -100,6 +104,7 @@ impl fmt::Debug for ClientOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientOptions")
             .field("node", &public_url(&self.node).as_str())
+            .field("api_key", &self.api_key.as_ref().map(|_| "secret"))
             .field("parallel", &self.parallel)
             .field("connect_timeout", &self.connect_timeout)
             .field("idle_timeout", &self.idle_timeout)
@@ -139,7 +144,9 @@ mod tests {
 
     #[test]
     fn debug_hides_credentials() {
-        let options = ClientOptions::new("https://me:hidden@node.example/base".parse().unwrap());
+        let mut options =
+            ClientOptions::new("https://me:hidden@node.example/base".parse().unwrap());
+        options.api_key = Some("hidden".to_owned().into());
         let text = format!("{options:?}");
         assert!(text.contains("https://node.example/base"), "{text}");
         assert!(!text.contains("hidden") && !text.contains("me:"), "{text}");

@@ -193,8 +193,14 @@ fn of_dsu(error: &DsuError) -> (Exit, &'static str) {
     }
 }
 
+/// What to do when the node wants to know who asks.
+const GIVE_KEY: &str = "name a file with an API key of the node that allows it, with --api-key-file, or set KILN_API_KEY; its operator makes keys with `kiln admin keys create`";
+
 fn of_client(error: &ClientError) -> (Exit, &'static str) {
     match error {
+        ClientError::Refused {
+            status: 401 | 403, ..
+        } => (Exit::WrongKey, GIVE_KEY),
         ClientError::Setup { .. } => (
             Exit::Usage,
             "give --node or KILN_NODE as in http://127.0.0.1:8080",

@@ -6,15 +6,18 @@ use std::sync::OnceLock;
 use clap::Args;
 use etcetera::BaseStrategy;
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::exit::{Exit, Failure};
 use crate::keyring::Unlocked;
 use crate::output::{Form, Output, Talk};
+use crate::secret_input;
 
 /// Names of the shared options that have no meaning for `kiln serve`.
-pub(crate) const CLIENT_OPTIONS: [&str; 7] = [
+pub(crate) const CLIENT_OPTIONS: [&str; 8] = [
     "state",
     "node",
+    "api_key_file",
     "keyring",
     "identity",
     "passphrase_file",
@@ -22,6 +25,8 @@ pub(crate) const CLIENT_OPTIONS: [&str; 7] = [
     "quiet",
 ];
 
+/// The variable that holds the API key for the node.
+const API_KEY_VARIABLE: &str = "KILN_API_KEY";
 const HEADING: &str = "Common options";
 
 /// The shared options. Values are judged where they are used, so that a wrong one stops no
@@ -34,6 +39,9 @@ pub(crate) struct Common {
         default_value = "http://127.0.0.1:8080", help_heading = HEADING
     )]
     node: String,
+    /// File with the API key for the node, instead of `KILN_API_KEY`
+    #[arg(long, global = true, value_name = "FILE", help_heading = HEADING)]
+    api_key_file: Option<PathBuf>,
     /// The keyring [default: kiln/keyring in the user's data folder]
     #[arg(
         long, global = true, value_name = "FILE", env = "KILN_KEYRING", hide_env_values = true,
@@ -98,6 +106,32 @@ impl Common {
         Ok(url)
     }
 
+    /// The API key for an address, if there is one. It is for the host of `--node` and for no other.
+    ///
+    /// # Errors
+    /// Those of reading the place that it is in; [`Exit::Usage`] when it cannot be one.
+    pub(crate) fn api_key_for(&self, url: &Url) -> Result<Option<Zeroizing<String>>, Failure> {
+        let has_variable = std::env::var_os(API_KEY_VARIABLE).is_some();
+        if self.api_key_file.is_none() && !has_variable {
+            return Ok(None);
+        }
+        if self.node()?.origin() != url.origin() {
+            return Ok(None);
+        }
+        let key = match &self.api_key_file {
+            Some(path) => secret_input::read_secret_file(path)?,
+            None => secret_input::read_variable(API_KEY_VARIABLE)?,
+        };
+        let key = key.trim();
+        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Failure::new(Exit::Usage, "the API key is malformed").next(
+                "give the key as `kiln admin keys create` printed it, in a file named by \
+                 --api-key-file or in KILN_API_KEY",
+            ));
+        }
+        Ok(Some(Zeroizing::new(key.to_owned())))
+    }
+
     /// The keyring's file, whether or not it exists.
     ///
     /// # Errors
@@ -142,6 +176,7 @@ mod tests {
     fn with_node(node: &str) -> Common {
         Common {
             node: node.to_owned(),
+            api_key_file: None,
             keyring: None,
             identity: Vec::new(),
             passphrase_file: None,
@@ -167,6 +202,30 @@ mod tests {
             let message = with_node(bad).node().unwrap_err().to_string();
             assert!(message.contains("next: give --node"), "{message}");
             assert!(!message.contains("pass"), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_api_key_is_for_the_host_of_the_node_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.write(true).create_new(true).open(&path).unwrap();
+        std::io::Write::write_all(&mut file, b"kiln_key\n").unwrap();
+        let mut common = with_node("https://node.example/base");
+        common.api_key_file = Some(path);
+        let sent = |url: &str| common.api_key_for(&url.parse().unwrap()).unwrap();
+        assert_eq!(
+            sent("https://node.example/log/x").unwrap().as_str(),
+            "kiln_key"
+        );
+        for other in [
+            "http://node.example/base",
+            "https://node.example:8443/base",
+            "https://other.example/base",
+            "https://node.example.evil/base",
+        ] {
+            assert_eq!(sent(other), None, "{other}");
         }
     }
 

@@ -136,6 +136,7 @@ pub(crate) fn key(given: &str, common: &Common) -> Result<KeySsi, Failure> {
 
 /// A client that remembers heads in the state folder.
 fn open(common: &Common, mut options: ClientOptions) -> Result<Client, Failure> {
+    options.api_key = common.api_key_for(&options.node)?;
     options.heads = Some(common.state()?.join("heads"));
     Ok(Client::new(options)?)
 }

@@ -95,13 +95,16 @@ pub(crate) fn read_text(given: &str, what: &str) -> Result<Zeroizing<String>, Fa
             warn_of_literal(what);
             Ok(Zeroizing::new(text.to_owned()))
         }
-        Source::File(path) => {
-            warn_of_readers(&path);
-            read_file(&path)
-        }
+        Source::File(path) => read_secret_file(&path),
         Source::Environment(name) => read_variable(name),
         Source::Stdin => read_file(Path::new("-")),
     }
+}
+
+/// The secret text of a file, with a warning if others may read it.
+pub(crate) fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    warn_of_readers(path);
+    read_file(path)
 }
 
 /// The text of a file, or of stdin for `-`, without the line's end.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::AnonymousPolicy;
 use crate::config::ConfigError;
+use crate::service_entry::ServiceEntry;
 
 /// `[[domain]]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,16 +22,16 @@ pub struct DomainConfig {
     pub anonymous: Option<AnonymousPolicy>,
     /// BDNS: copies of the domain elsewhere.
     #[serde(default)]
-    pub replicas: Vec<String>,
+    pub replicas: Vec<ServiceEntry>,
     /// BDNS: where notifications are; empty means this node.
     #[serde(default)]
-    pub notifications: Vec<String>,
+    pub notifications: Vec<ServiceEntry>,
     /// BDNS: where bricks are; empty means this node.
     #[serde(default)]
-    pub brick_storages: Vec<String>,
+    pub brick_storages: Vec<ServiceEntry>,
     /// BDNS: where anchors are; empty means this node.
     #[serde(default)]
-    pub anchoring_services: Vec<String>,
+    pub anchoring_services: Vec<ServiceEntry>,
     /// The ledger of the domain's anchors.
     #[serde(default)]
     pub anchoring: AnchoringKind,
@@ -244,6 +245,21 @@ impl DomainConfig {
                 Err(ConfigError::Invalid(format!("domain {name}: {text}")))
             }
         };
+        for (key, entries) in [
+            ("replicas", &self.replicas),
+            ("notifications", &self.notifications),
+            ("brick_storages", &self.brick_storages),
+            ("anchoring_services", &self.anchoring_services),
+        ] {
+            for (index, entry) in entries.iter().enumerate() {
+                let trouble = entry.trouble();
+                let text = trouble.as_deref().unwrap_or_default();
+                require(
+                    trouble.is_none(),
+                    &format!("{key}[{index}].headers: {text}"),
+                )?;
+            }
+        }
         let on_chain = matches!(self.anchoring, AnchoringKind::Evm | AnchoringKind::EvmRoots);
         require(
             on_chain == self.evm.is_some(),

@@ -9,6 +9,7 @@ use keyssi::Domain;
 use serde_json::{Value, json};
 
 use crate::domain_config::DomainConfig;
+use crate::service_entry::ServiceEntry;
 
 /// The place that stands for "this node's own address" in BDNS; the SDK replaces it.
 const ORIGIN: &str = "$ORIGIN";
@@ -39,11 +40,11 @@ impl DomainTable {
     /// The table of a `kiln.toml`: every domain is served, services default to this node.
     #[must_use]
     pub fn from_config(configured: &[DomainConfig]) -> Self {
-        let own = |urls: &[String]| {
-            if urls.is_empty() {
+        let own = |entries: &[ServiceEntry]| {
+            if entries.is_empty() {
                 json!([ORIGIN])
             } else {
-                json!(urls)
+                json!(entries)
             }
         };
         let mut bdns = serde_json::Map::new();

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, Method, Request, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
 use serde_json::json;
 use tower::ServiceExt;
 use tracing::Instrument;
 
-use crate::access::{Access, Need};
+use crate::access::{Access, Caller, Need, Principal};
 use crate::cors::{Cors, Surface};
 use crate::error::{ApiError, empty, json, raw};
 use crate::guard::{Guard, Way};
@@ -200,7 +200,13 @@ impl Front {
                 return *refusal;
             }
         }
-        self.route(path, remaining, request).await
+        let caller = request.extensions().get::<Caller>();
+        let is_known = caller.is_some_and(|it| *it.principal() != Principal::Anonymous);
+        let mut answer = self.route(path, remaining, request).await;
+        if is_known {
+            keep_private(answer.headers_mut());
+        }
+        answer
     }
 
     async fn route(&self, path: &str, remaining: Option<u32>, request: Request<Body>) -> Response {
@@ -289,6 +295,18 @@ fn asks_to_close<B>(request: &Request<B>) -> bool {
                 .split(',')
                 .any(|part| part.trim().eq_ignore_ascii_case("close"))
         })
+}
+
+/// What a caller is given for his credential is not for a cache that serves others as well.
+fn keep_private(headers: &mut HeaderMap) {
+    let told = headers.get(header::CACHE_CONTROL);
+    let told = told.and_then(|it| it.to_str().ok()).unwrap_or_default();
+    let is_kept = |word: &str| !word.is_empty() && !matches!(word, "public" | "private");
+    let words = told.split(',').map(str::trim).filter(|word| is_kept(word));
+    let words: Vec<_> = std::iter::once("private").chain(words).collect();
+    if let Ok(value) = HeaderValue::from_str(&words.join(", ")) {
+        headers.insert(header::CACHE_CONTROL, value);
+    }
 }
 
 fn because(reason: Refusal, mut answer: Response) -> Response {

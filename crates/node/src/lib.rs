@@ -36,6 +36,7 @@ mod rate;
 mod read_only;
 mod redact;
 mod scrub_config;
+mod service_entry;
 mod service_manager;
 mod setup;
 mod tls;
@@ -84,6 +85,7 @@ pub use process::{
     lock_store, serve, serve_routes,
 };
 pub use scrub_config::ScrubConfig;
+pub use service_entry::{ServiceEntry, ServiceWithHeaders};
 pub use setup::{Logs, ServeArgs, Setup};
 pub use tls::{RefusedFiles, Tls, TlsError, TlsState};
 pub use tls_config::{ClientCertificates, TlsConfig};

@@ -317,10 +317,7 @@ impl Setup {
         for serving in beside {
             serving.await??;
         }
-        if let Err(error) = self.control.write_all_refusals() {
-            let error = anyhow::Error::from(error);
-            tracing::error!("the last refusals are not in the audit log: {error:#}");
-        }
+        self.control.write_last_refusals();
         // Spans of the last requests are sent too; how long that may take is configured.
         drop(requests_over);
         if let Some(sending) = sending {

@@ -9,6 +9,7 @@ use translog::{BundleId, Hash, Opening, TILE_WIDTH, TileId};
 
 use super::finding::{Finding, Kind, Stop};
 use super::source::Source;
+use crate::common::Common;
 use crate::exit::Failure;
 
 /// The longest bundle that its framing allows, in bytes. Ours have 19,456; a longer one has to be
@@ -43,8 +44,12 @@ impl Files {
     ///
     /// # Errors
     /// When that is neither.
-    pub(super) fn of(log: Source, openings: Option<&str>) -> Result<Self, Failure> {
-        let openings = openings.map(Source::of).transpose()?;
+    pub(super) fn of(
+        log: Source,
+        openings: Option<&str>,
+        common: &Common,
+    ) -> Result<Self, Failure> {
+        let openings = openings.map(|it| Source::of(it, common)).transpose()?;
         Ok(Self { log, openings })
     }
 

@@ -146,7 +146,7 @@ async fn check(args: &CheckArgs, common: &Common) -> Outcome {
     let trust = Trust::of(&args.trust)?;
     let log = match (&args.place.url, &args.place.from) {
         (_, Some(folder)) => Source::folder(folder)?,
-        (url, None) => Source::web(url.as_deref().unwrap_or_default())?,
+        (url, None) => Source::web(url.as_deref().unwrap_or_default(), common)?,
     };
     let mut further = Vec::new();
     for path in &args.checkpoint {
@@ -158,7 +158,7 @@ async fn check(args: &CheckArgs, common: &Common) -> Outcome {
             }
         }
     }
-    let files = Files::of(log, args.openings.as_deref())?;
+    let files = Files::of(log, args.openings.as_deref(), common)?;
     let mut reader = Reader::new(files, trust, common.state()?);
     reader.further = further;
     let looked = match reader.look().await {
@@ -169,7 +169,8 @@ async fn check(args: &CheckArgs, common: &Common) -> Outcome {
 }
 
 async fn monitor(args: &MonitorArgs, common: &Common) -> Outcome {
-    let files = Files::of(Source::web(&args.url)?, args.openings.as_deref())?;
+    let log = Source::web(&args.url, common)?;
+    let files = Files::of(log, args.openings.as_deref(), common)?;
     let mut reader = Reader::new(files, Trust::of(&args.trust)?, common.state()?);
     loop {
         match reader.look().await {

@@ -6,9 +6,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reqwest::header::HeaderValue;
 use reqwest::{StatusCode, redirect};
 use url::Url;
 
+use crate::common::Common;
 use crate::exit::{Exit, Failure};
 
 /// Time for a connection, and longest pause within an answer.
@@ -30,6 +32,8 @@ pub(super) enum Source {
 pub(super) struct Web {
     http: reqwest::Client,
     base: Url,
+    /// For a log that only those may read who are known.
+    api_key: Option<HeaderValue>,
 }
 
 impl Source {
@@ -37,9 +41,9 @@ impl Source {
     ///
     /// # Errors
     /// [`Exit::Usage`] for an address that is none, [`Exit::Local`] without such a folder.
-    pub(super) fn of(given: &str) -> Result<Self, Failure> {
+    pub(super) fn of(given: &str, common: &Common) -> Result<Self, Failure> {
         if given.starts_with("http://") || given.starts_with("https://") {
-            return Self::web(given);
+            return Self::web(given, common);
         }
         Self::folder(Path::new(given))
     }
@@ -60,7 +64,7 @@ impl Source {
     ///
     /// # Errors
     /// [`Exit::Usage`] if it is no web address; it is not repeated, for it may hold a password.
-    pub(super) fn web(given: &str) -> Result<Self, Failure> {
+    pub(super) fn web(given: &str, common: &Common) -> Result<Self, Failure> {
         let url = Url::parse(given).ok();
         let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let Some(mut base) = url else {
@@ -73,9 +77,12 @@ impl Source {
         base.set_fragment(None);
         let path = format!("{}/", base.path().trim_end_matches('/'));
         base.set_path(&path);
+        let key = common.api_key_for(&base)?;
+        let api_key = key.and_then(|key| HeaderValue::from_str(&key).ok());
         Ok(Self::Web(Web {
             http: http_client()?,
             base,
+            api_key: api_key.map(secret),
         }))
     }
 
@@ -124,7 +131,11 @@ impl Web {
         let url = self.base.join(path).map_err(|error| {
             Failure::new(Exit::Usage, "the address of the log is malformed").because(error)
         })?;
-        let mut answer = self.http.get(url).send().await.map_err(unreachable)?;
+        let mut request = self.http.get(url);
+        if let Some(key) = &self.api_key {
+            request = request.header("x-api-key", key);
+        }
+        let mut answer = request.send().await.map_err(unreachable)?;
         match answer.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(None),
@@ -161,8 +172,18 @@ fn refused(path: &str, status: StatusCode) -> Failure {
     if busy {
         return Failure::new(Exit::Refused, message).next("try again later");
     }
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        return Failure::new(Exit::WrongKey, message).next(
+            "give the node's address as --node and an API key with --api-key-file or KILN_API_KEY",
+        );
+    }
     Failure::new(Exit::Protocol, message)
         .next("check that the address is that of a log, as in https://node.example/log/default")
+}
+
+fn secret(mut value: HeaderValue) -> HeaderValue {
+    value.set_sensitive(true);
+    value
 }
 
 fn http_client() -> Result<reqwest::Client, Failure> {

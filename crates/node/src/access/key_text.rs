@@ -107,6 +107,15 @@ impl KeyText {
         text
     }
 
+    /// A key of this id with another secret, as somebody would guess it.
+    #[cfg(test)]
+    pub(crate) fn guess(id: KeyId) -> Self {
+        Self {
+            id,
+            ..Self::random().unwrap()
+        }
+    }
+
     fn checksum(&self) -> [u8; CHECKSUM_BYTES] {
         let mut hash = Sha256::new_with_prefix(b"kiln api key");
         hash.update(self.id.0);

@@ -84,10 +84,18 @@ impl Control {
         self.write_taken(taken)
     }
 
-    /// Writes all that was noted: before somebody looks, and before the process ends.
+    /// Writes all that was noted: before somebody looks.
     pub(crate) fn write_all_refusals(&self) -> Result<(), ControlError> {
         let taken = self.refusals().take(Instant::now());
         self.write_taken(taken)
+    }
+
+    /// The same at the end of the process, when there is nobody left to be told of a failure.
+    pub(crate) fn write_last_refusals(&self) {
+        if let Err(error) = self.write_all_refusals() {
+            let error = anyhow::Error::from(error);
+            tracing::error!("the last refusals are not in the audit log: {error:#}");
+        }
     }
 
     fn write_taken(&self, taken: Taken) -> Result<(), ControlError> {
