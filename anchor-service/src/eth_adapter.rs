@@ -23,7 +23,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use keyssi::{AnchorId, AnchorValue, Domain};
 use ledger::{Entry, Intent};
-use node::{BodyBudget, Callers, EthAdapterConfig, ExtraListener, LimitsConfig, Setup};
+use node::{BodyBudget, Callers, Domains, EthAdapterConfig, ExtraListener, LimitsConfig, Setup};
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -42,6 +42,8 @@ const VERSION_OVERHEAD_BYTES: u64 = 64;
 /// What the routes need.
 struct EthAdapter {
     backend: Arc<Backend>,
+    /// Tells whether the domain is disabled.
+    domains: Domains,
     /// SHA-256 of the token that callers send; `None` where anyone may call.
     token: Option<[u8; 32]>,
     limits: LimitsConfig,
@@ -72,6 +74,7 @@ pub(crate) fn listener(
     let name = format!("eth-adapter of {}", backend.config.name);
     let service = EthAdapter {
         backend,
+        domains: setup.domains.clone(),
         token: token.map(|token| hash(&token)),
         limits: setup.config.limits.clone(),
         budget: setup.budget.clone(),
@@ -94,6 +97,11 @@ async fn serve(State(service): State<Arc<EthAdapter>>, request: Request<Body>) -
     if !service.admits(&head.headers) {
         node::discard(&head.headers, body).await;
         return answers::unauthorized();
+    }
+    if service.domains.table().is_disabled(service.domain()) {
+        node::discard(&head.headers, body).await;
+        // What an ApiHub keeps and tries again.
+        return timed_out();
     }
     let segments = node::segments("", head.uri.path()).unwrap_or_default();
     let action = segments.first().map(|first| first.to_ascii_lowercase());

@@ -3,6 +3,7 @@
 //! **Source:** `http-api.md` §3 to §5. Paths are matched raw and nothing is decoded; anchor ids and
 //! values are taken in their canonical wrapped form only.
 
+mod admin;
 mod anchors;
 mod backends;
 mod batch;
@@ -26,7 +27,8 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use ledger::{EmbeddedLedger, EngineOptions, Mode};
 use node::{
-    ApiError, BodyBudget, Caller, Domains, LimitsConfig, Need, Part, Readiness, Right, Setup,
+    ApiError, BodyBudget, Caller, Domains, LimitsConfig, Need, OpenDomain, Part, Readiness, Right,
+    Setup,
 };
 
 use crate::backends::Backends;
@@ -72,6 +74,12 @@ async fn open_now(setup: &Setup) -> anyhow::Result<Part> {
         }
     }
     let collectors = figures::collectors(&backends, &setup.domains)?;
+    let admin = admin::routes(backends.clone(), setup);
+    let opened = backends.clone();
+    let open_domain: OpenDomain = Arc::new(move |domain| {
+        let backends = opened.clone();
+        Box::pin(async move { backends.of(&domain).await.map(drop) })
+    });
     let checked = backends.clone();
     let readiness: Readiness = Arc::new(move || checked.readiness());
     let anchors = Anchors {
@@ -89,7 +97,8 @@ async fn open_now(setup: &Setup) -> anyhow::Result<Part> {
         readiness,
         lock,
         listeners,
-        admin: Router::new(),
+        admin,
+        open_domain: Some(open_domain),
     })
 }
 

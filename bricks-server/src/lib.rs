@@ -5,6 +5,7 @@
 //! **Source:** `http-api.md` §2; `docs/http-batch.md` for what the reference has not. Paths are matched raw, nothing is decoded, and a hash that is not
 //! 32 bytes in base58 never reaches the store.
 
+mod admin;
 mod batch;
 mod conditional;
 mod figures;
@@ -71,6 +72,7 @@ fn open_now(setup: &Setup) -> anyhow::Result<Part> {
         bytes_per_second: config.scrub.bytes_per_second,
         pause_between: Duration::from_secs(config.scrub.pause_between_s),
     };
+    let admin = admin::routes(store.clone(), setup.domains.clone());
     let bricks = Bricks {
         _scrubber: store.scrub(scrub, node::clock_ms)?,
         store,
@@ -87,7 +89,8 @@ fn open_now(setup: &Setup) -> anyhow::Result<Part> {
         readiness,
         lock,
         listeners: Vec::new(),
-        admin: Router::new(),
+        admin,
+        open_domain: None,
     })
 }
 

@@ -218,6 +218,18 @@ impl LogKeeper {
         }
     }
 
+    /// Signs what is new, now, and tells of it as [`LogKeeper::sign_on`] does. `None` when nothing is.
+    ///
+    /// # Errors
+    /// [`SignerError`].
+    pub async fn sign_now(&self) -> Result<Option<SignedNote>, SignerError> {
+        let note = self.signer.sign().await?;
+        if note.is_some() {
+            self.notes.send_replace(note.clone());
+        }
+        Ok(note)
+    }
+
     /// Has the checkpoints cosigned by the witnesses of the policy, for ever: the newest, as often as
     /// there is a new one, and an old one again when its cosignatures are no longer fresh. While a
     /// witness is slow, newer checkpoints are signed all the same and the newest is next.

@@ -50,7 +50,7 @@ pub use access::{
     TokenFault,
 };
 pub use access_config::{AccessConfig, CertificateConfig};
-pub use admin::{Administrator, admin_addresses, parse_request};
+pub use admin::{admin_addresses, parse_request, record_act};
 pub use admin_config::AdminConfig;
 pub use body::{BodyLimits, discard, hold, receive};
 pub use budget::{BodyBudget, Exhausted, Share};
@@ -81,8 +81,8 @@ pub use operation::{Operation, OperationOf};
 pub use path::segments;
 pub use peer::{ClientCertificate, Fingerprint, FingerprintError, Peer};
 pub use process::{
-    Callers, EXIT_FAILED, ExtraListener, Needs, OpenPart, Opening, Part, clock_ms, exit_code,
-    lock_store, serve, serve_routes,
+    Callers, EXIT_FAILED, ExtraListener, Needs, OpenDomain, OpenPart, Opening, OpeningDomain, Part,
+    clock_ms, exit_code, lock_store, serve, serve_routes,
 };
 pub use scrub_config::ScrubConfig;
 pub use service_entry::{ServiceEntry, ServiceWithHeaders};

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use axum::Router;
@@ -24,6 +24,7 @@ use crate::access::Need;
 use crate::budget::BodyBudget;
 use crate::config::LimitsConfig;
 use crate::cors::{Cors, Surface};
+use crate::domain_config::DomainConfig;
 use crate::error::{ApiError, empty};
 use crate::folder::create_folder;
 use crate::front::{Front, Gate, Readiness};
@@ -38,7 +39,7 @@ use crate::service_manager::{self, State};
 use crate::setup::{ServeArgs, Setup};
 use crate::tls::Tls;
 use crate::{
-    admin::{AdminListener, NodeState},
+    admin::{self, AdminListener, Administered},
     listener, metrics, operation,
     read_only::ReadOnly,
 };
@@ -71,7 +72,16 @@ pub struct Part {
     /// What operators may ask of it: routes that the admin listener serves below
     /// `/admin/v1/<name>`, to callers that it knows.
     pub admin: Router,
+    /// Makes it ready to serve a domain that is added while the node runs; `None` where nothing is
+    /// to be done for it.
+    pub open_domain: Option<OpenDomain>,
 }
+
+/// Makes a part ready to serve a domain.
+pub type OpenDomain = Arc<dyn Fn(Arc<DomainConfig>) -> OpeningDomain + Send + Sync>;
+
+/// A domain that is being made ready. The error is what the administrator is told.
+pub type OpeningDomain = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
 /// What a request needs, by its method and raw path; `None` when it is for no route of the part. A
 /// path that no part knows is answered 404 without asking any route, so that a route that is missing
@@ -228,17 +238,9 @@ impl Setup {
         raise_open_files();
         let listener = bind(self.config.node.listen)?;
         let address = listener.local_addr()?;
-        let admin = parts.iter_mut();
-        let admin = admin.map(|part| (part.name, std::mem::take(&mut part.admin)));
-        let admin = admin.collect();
+        let administered = Administered::take(&mut parts);
         let (front, locks, extras) = self.front(address, parts)?;
-        let state = NodeState {
-            read_only: front.read_only.clone(),
-            parts: front.parts.clone(),
-            started: Instant::now(),
-            address,
-        };
-        let admin = AdminListener::bind(&self, state, admin)?;
+        let admin = AdminListener::bind(&self, &front, address, administered)?;
         let mut bound = Vec::new();
         for extra in extras {
             let listener = listener::bind(extra.listen)
@@ -350,6 +352,8 @@ impl Setup {
             }
         }
         let read_only = ReadOnly::new(config.node.read_only, self.read_only_files.clone());
+        admin::restore_read_only(&self.control, &read_only)
+            .context("the read-only mode in the control database")?;
         read_only.watch_files();
         let front = Front {
             cors: Cors::new(config.cors.origins.clone()),

@@ -96,7 +96,6 @@ impl ReadOnly {
     }
 
     /// What the operator says. Writes that were let in before go on; see [`ReadOnly::settled`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "its route needs control.db"))]
     pub(crate) fn tell(&self, is_read_only: bool) {
         self.0.told.store(is_read_only, Ordering::SeqCst);
     }
@@ -117,7 +116,6 @@ impl ReadOnly {
     ///
     /// # Errors
     /// How many still run after `most`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "its route needs control.db"))]
     pub(crate) async fn settled(&self, most: Duration) -> Result<(), usize> {
         let writes = || self.0.writes.load(Ordering::SeqCst);
         let all_ended = async {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use keyssi::Domain;
@@ -149,6 +150,7 @@ impl Setup {
             let data = config.node.data.display();
             format!("the data folder {data} cannot be used; name another one with --data")
         })?;
+        restore_domains(&config, args.logs, &control, &domains)?;
         let access = Access::new(control.clone(), domains.clone(), &config.access)
             .context("no HTTP client for the issuers of access.oidc")?;
         Ok(Some(Self {
@@ -194,6 +196,40 @@ impl Setup {
             }
         });
     }
+}
+
+/// Takes up the domains that were added or disabled while the node ran before.
+fn restore_domains(
+    config: &Config,
+    logs: Logs,
+    control: &Control,
+    domains: &Domains,
+) -> anyhow::Result<()> {
+    let mut whole = config.clone();
+    let table = domains.table();
+    whole.domains = table.anchored().map(|it| it.as_ref().clone()).collect();
+    for stored in control.domains()? {
+        let name = &stored.name;
+        domains.set_disabled(name, stored.disabled);
+        let Some(settings) = stored.settings else {
+            continue;
+        };
+        if domains.find(name.as_str()).is_some() {
+            tracing::warn!(
+                "domain {name} is configured now; its settings of `kiln admin domains add` no longer count"
+            );
+            continue;
+        }
+        whole.domains.push(settings.clone());
+        whole.validate(logs).with_context(|| {
+            format!(
+                "domain {name} was added with `kiln admin domains add` and does not go together with \
+                 the configuration as it is now; change the configuration back, or as the reason says"
+            )
+        })?;
+        domains.add(Arc::new(settings));
+    }
+    Ok(())
 }
 
 /// What an ApiHub's own configuration says, unless ours says otherwise.

@@ -31,6 +31,8 @@ struct Inner {
 pub enum Principal {
     /// There was no credential.
     Anonymous,
+    /// Who has the admin token of the data folder.
+    AdminToken,
     /// The holder of an API key.
     ApiKey {
         /// Which key.
@@ -105,28 +107,38 @@ impl Caller {
     /// For choosing; what is refused is asked by [`Caller::require`].
     #[must_use]
     pub fn may(&self, domain: &Domain, right: Right) -> bool {
-        let granted = self.0.grants.iter().any(|it| it.allows(domain, right));
-        granted || self.0.access.anonymous_may(domain, right)
+        let granted = || self.0.grants.iter().any(|it| it.allows(domain, right));
+        let is_served = !self.0.access.is_disabled(domain);
+        is_served && (granted() || self.0.access.anonymous_may(domain, right))
     }
 
     /// Demands a right in a domain.
     ///
     /// # Errors
-    /// 401 for the anonymous, 403 for those who are known; it is in the audit log then.
+    /// 401 for the anonymous, 403 for those who are known; it is in the audit log then. 403 for all
+    /// in a domain that the operator has disabled.
     pub fn require(&self, domain: &Domain, right: Right) -> Result<(), ApiError> {
         if self.may(domain, right) {
             return Ok(());
         }
+        if self.0.access.is_disabled(domain) {
+            return Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                format!(
+                    "domain {domain} is disabled on this node; its operator can enable it again"
+                ),
+            ));
+        }
         Err(self.0.access.refuse(self, Some(domain), right))
     }
 
-    /// Demands a right in every domain of the node, for what belongs to none of them.
+    /// Demands a right in every domain that the node serves, for what belongs to none of them.
     ///
     /// # Errors
     /// As [`Caller::require`].
     pub fn require_everywhere(&self, domains: &Domains, right: Right) -> Result<(), ApiError> {
         let table = domains.table();
-        let mut names = table.names();
+        let mut names = table.names().filter(|domain| !table.is_disabled(domain));
         names.try_for_each(|domain| self.require(domain, right))
     }
 
@@ -154,6 +166,7 @@ impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Anonymous => f.write_str("anonymous"),
+            Self::AdminToken => f.write_str("admin token"),
             Self::ApiKey { id, name } => write!(f, "key {id} ({name})"),
             Self::Token { issuer, subject } => write!(f, "subject {subject} of {issuer}"),
             Self::Certificate { name } => write!(f, "certificate {name}"),

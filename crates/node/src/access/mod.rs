@@ -93,13 +93,7 @@ impl Access {
                 return Err(error);
             }
         };
-        if let Err(wait) = self.0.attempts.admit(address, Instant::now()) {
-            self.note("refused.slowed", "", address, "");
-            return Err(ApiError::slow_down(
-                "there were too many bad credentials from this address; wait before the next",
-                wait,
-            ));
-        }
+        self.admit_attempt(address)?;
         match credential {
             Credential::Key(text) => self.authenticate_key(&text, address),
             Credential::Token(text) => self.authenticate_token(&text, address).await,
@@ -110,6 +104,39 @@ impl Access {
                 Err(unauthorized(format!("{BAD_CREDENTIAL}: {error}")))
             }
         }
+    }
+
+    /// Whether a credential from this address is to be looked at.
+    ///
+    /// # Errors
+    /// 429 when there were too many bad ones.
+    pub(crate) fn admit_attempt(&self, address: IpAddr) -> Result<(), ApiError> {
+        self.0
+            .attempts
+            .admit(address, Instant::now())
+            .map_err(|wait| {
+                self.note("refused.slowed", "", address, "");
+                ApiError::slow_down(
+                    "there were too many bad credentials from this address; wait before the next",
+                    wait,
+                )
+            })
+    }
+
+    /// Who has shown the admin token: an administrator of the node, without rights on data.
+    pub(crate) fn token_holder(&self, address: IpAddr) -> Caller {
+        let grant = Grant {
+            domain: Scope::All,
+            role: Role::Administer,
+        };
+        self.caller(Principal::AdminToken, address, vec![grant])
+    }
+
+    /// Notes a wrong admin token, and gives what its sender is told.
+    pub(crate) fn refuse_token(&self, address: IpAddr) -> ApiError {
+        self.0.attempts.failed(address, Instant::now());
+        self.note("refused.admin-token", "", address, "");
+        unauthorized(BAD_CREDENTIAL)
     }
 
     fn authenticate_key(&self, text: &KeyText, address: IpAddr) -> Result<Caller, ApiError> {
@@ -210,6 +237,10 @@ impl Access {
         let mut names = table.names().peekable();
         let by_default = names.peek().is_none() && self.0.anonymous.allows(right);
         by_default || names.any(|domain| caller.may(domain, right))
+    }
+
+    fn is_disabled(&self, domain: &Domain) -> bool {
+        self.0.domains.table().is_disabled(domain)
     }
 
     /// Whether somebody without a credential has the right in the domain.

@@ -4,12 +4,16 @@
 //! machine (DNS rebinding, a foreign `Host`), or across sites (a foreign `Origin`). Neither knows
 //! the token, but both are refused before it is looked at.
 
+use std::net::IpAddr;
+
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, header};
 
-use super::{Administrator, token::AdminToken};
+use super::token::{self, AdminToken};
+use crate::access::{Access, Caller, Right};
 use crate::error::ApiError;
 use crate::guard::Guard;
+use crate::peer::Peer;
 
 /// What the listener asks for before anything else is looked at.
 pub(crate) struct Admission {
@@ -17,14 +21,19 @@ pub(crate) struct Admission {
     pub guard: Guard,
     /// Who has it may do everything.
     pub token: AdminToken,
+    /// Who may do what with an API key.
+    pub access: Access,
 }
+
+/// What an operator may do; all else that changes anything is for administrators.
+const OPERATED: [&str; 2] = ["/admin/v1/read-only", "/admin/v1/anchors/checkpoint"];
 
 impl Admission {
     /// Refuses what comes from a foreign page or has a form that no route takes.
     ///
     /// # Errors
     /// 400, 403 or 415.
-    pub(crate) fn examine(&self, head: &Parts) -> Result<(), ApiError> {
+    fn examine(&self, head: &Parts) -> Result<(), ApiError> {
         let host = self.own_host(head)?;
         require_own_origin(&head.headers, host)?;
         let has_body = has_body(&head.headers);
@@ -37,28 +46,27 @@ impl Admission {
         }
     }
 
-    /// Who asks.
+    /// Who asks, if he may.
     ///
     /// # Errors
-    /// 401 without a credential that may administer; 503 when it cannot be told.
-    pub(crate) async fn authenticate(
-        &self,
-        headers: &HeaderMap,
-    ) -> Result<Administrator, ApiError> {
-        let sent = headers.get_all(header::AUTHORIZATION).into_iter();
-        let mut sent = sent.filter_map(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-        let refused = || {
-            let text = "this listener wants the admin token as Authorization: Bearer; it lies in \
-                        the file admin-token of the node's data folder";
-            ApiError::new(StatusCode::UNAUTHORIZED, text)
+    /// 400 for a request in a wrong form, 401 without a valid credential, 403 for one that does not
+    /// suffice, 429 after too many bad ones; 503 when it cannot be told.
+    pub(crate) async fn admit(&self, peer: &Peer, head: &Parts) -> Result<Caller, ApiError> {
+        self.examine(head)?;
+        let caller = match admin_token(&head.headers) {
+            Some(sent) => self.token_holder(peer.address.ip(), sent).await?,
+            None => self.access.authenticate(peer, &head.headers).await?,
         };
-        let (Some(sent), None) = (sent.next(), sent.next()) else {
-            return Err(refused());
-        };
-        if self.token.is(sent.trim()).await? {
-            return Ok(Administrator::token());
+        caller.require_on_node(right_for(&head.method, head.uri.path()))?;
+        Ok(caller)
+    }
+
+    async fn token_holder(&self, address: IpAddr, sent: &str) -> Result<Caller, ApiError> {
+        self.access.admit_attempt(address)?;
+        if self.token.is(sent).await? {
+            return Ok(self.access.token_holder(address));
         }
-        Err(refused())
+        Err(self.access.refuse_token(address))
     }
 
     /// The host that the request is for.
@@ -81,6 +89,28 @@ impl Admission {
             ));
         }
         Ok(host)
+    }
+}
+
+/// The credential, if it has the form of an admin token and is the only one.
+fn admin_token(headers: &HeaderMap) -> Option<&str> {
+    let mut sent = headers.get_all(header::AUTHORIZATION).into_iter();
+    let (Some(only), None) = (sent.next(), sent.next()) else {
+        return None;
+    };
+    if headers.contains_key("x-api-key") {
+        return None;
+    }
+    let sent = only.to_str().ok()?.strip_prefix("Bearer ")?.trim();
+    sent.starts_with(token::PREFIX).then_some(sent)
+}
+
+/// What a request needs. Whoever may operate may look at everything.
+fn right_for(method: &Method, path: &str) -> Right {
+    if matches!(*method, Method::GET | Method::HEAD) || OPERATED.contains(&path) {
+        Right::Operate
+    } else {
+        Right::Administer
     }
 }
 

@@ -6,6 +6,8 @@
 
 mod address;
 mod admission;
+mod domains;
+mod modes;
 mod status;
 mod token;
 
@@ -28,18 +30,22 @@ use self::admission::Admission;
 use self::token::AdminToken;
 use crate::body::BodyLimits;
 use crate::budget::BodyBudget;
-use crate::config::LimitsConfig;
+use crate::config::{Config, LimitsConfig};
+use crate::control::{Control, ControlError, Event};
+use crate::domains::Domains;
 use crate::error::{ApiError, message};
-use crate::front::Readiness;
+use crate::front::{Front, Readiness};
 use crate::guard::Guard;
 use crate::listener;
 use crate::metrics::{self, ConnectionMetrics};
 use crate::observability_config::MetricsListen;
-use crate::process::answer_panic;
+use crate::peer::Peer;
+use crate::process::{OpenDomain, Part, answer_panic};
 use crate::read_only::ReadOnly;
-use crate::setup::Setup;
+use crate::setup::{Logs, Setup};
 
 pub use address::admin_addresses;
+pub(crate) use modes::restore as restore_read_only;
 
 /// The longest body of a request, in bytes: the settings of one domain are some hundred.
 const BODY_BYTES_MAX: u64 = 64 << 10;
@@ -47,27 +53,6 @@ const BODY_BYTES_MAX: u64 = 64 << 10;
 const BODY_BYTES_IN_FLIGHT_MAX: u64 = 1 << 20;
 /// Connections at a time: a few operators with a browser each.
 const CONNECTIONS_MAX: usize = 64;
-
-/// Who asks on the admin listener; in the extensions of each request that a route sees.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Administrator {
-    name: String,
-}
-
-impl Administrator {
-    /// Who has the token of the data folder.
-    fn token() -> Self {
-        Self {
-            name: "admin token".to_owned(),
-        }
-    }
-
-    /// The name under which the act is recorded.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-}
 
 /// The body of a request as what a route takes.
 ///
@@ -79,13 +64,111 @@ pub fn parse_request<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     })
 }
 
+/// Records an act that changes nothing in `control.db`; it is on disk when this returns.
+///
+/// # Errors
+/// What the caller is told when it cannot be recorded.
+pub async fn record_act(control: &Control, event: Event) -> Result<(), ApiError> {
+    let control = control.clone();
+    blocking(move || control.record(&event))
+        .await?
+        .map_err(control_error)
+}
+
+/// Carries out a change to its end, also when the caller hangs up meanwhile.
+async fn detached(
+    change: impl Future<Output = Result<Response, ApiError>> + Send + 'static,
+) -> Result<Response, ApiError> {
+    let done = tokio::spawn(change).await;
+    done.map_err(|error| ApiError::unavailable("the change was cut off", 1).because(error))?
+}
+
+/// Runs what waits for the disk.
+async fn blocking<T: Send + 'static>(
+    act: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    let done = tokio::task::spawn_blocking(act).await;
+    done.map_err(|error| ApiError::unavailable("the node is ending", 5).because(error))
+}
+
+/// What a caller is told when `control.db` refuses a change. Nothing is changed then.
+fn control_error(error: ControlError) -> ApiError {
+    match error {
+        ControlError::OutOfSpace => ApiError::out_of_space(),
+        ControlError::Absent(_) => ApiError::new(StatusCode::NOT_FOUND, error.to_string()),
+        ControlError::Invalid(_) => ApiError::bad_request(error.to_string()),
+        error => ApiError::unavailable("the change cannot be stored; the node's log says why", 5)
+            .because(error),
+    }
+}
+
+/// What a caller is told of settings that have no text.
+fn unshowable(error: toml::ser::Error) -> ApiError {
+    let text = "the settings cannot be shown as text";
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, text).because(error)
+}
+
 /// What the node's own routes know.
-pub(crate) struct NodeState {
-    pub read_only: ReadOnly,
-    pub parts: Vec<(&'static str, Readiness)>,
-    pub started: Instant,
+struct NodeState {
+    read_only: ReadOnly,
+    parts: Vec<(&'static str, Readiness)>,
+    started: Instant,
     /// Where clients reach the node.
-    pub address: SocketAddr,
+    address: SocketAddr,
+    config: Arc<Config>,
+    control: Control,
+    domains: Domains,
+    /// Whether the domains are those of an `ApiHub`.
+    is_apihub: bool,
+    /// Whether the process keeps logs.
+    logs: Logs,
+    /// What makes each part ready to serve a further domain.
+    open_domain: Vec<OpenDomain>,
+    /// Held from judging a change until it is stored and holds.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl NodeState {
+    fn new(
+        setup: &Setup,
+        front: &Front,
+        address: SocketAddr,
+        open_domain: Vec<OpenDomain>,
+    ) -> Self {
+        Self {
+            read_only: front.read_only.clone(),
+            parts: front.parts.clone(),
+            started: Instant::now(),
+            address,
+            config: Arc::new(setup.config.clone()),
+            control: setup.control.clone(),
+            domains: setup.domains.clone(),
+            is_apihub: setup.apihub.is_some(),
+            logs: setup.logs,
+            open_domain,
+            changing: tokio::sync::Mutex::default(),
+        }
+    }
+}
+
+/// What the parts give to the listener.
+pub(crate) struct Administered {
+    routes: Vec<(&'static str, Router)>,
+    open_domain: Vec<OpenDomain>,
+}
+
+impl Administered {
+    /// Takes it out of the parts.
+    pub(crate) fn take(parts: &mut [Part]) -> Self {
+        let open_domain = parts.iter_mut().filter_map(|part| part.open_domain.take());
+        let open_domain = open_domain.collect();
+        let routes = parts.iter_mut();
+        let routes = routes.map(|part| (part.name, std::mem::take(&mut part.admin)));
+        Self {
+            routes: routes.collect(),
+            open_domain,
+        }
+    }
 }
 
 /// The listener, bound and not yet serving.
@@ -100,14 +183,15 @@ pub(crate) struct AdminListener {
 
 impl AdminListener {
     /// Listens where the configuration says, if it does, and leaves the address in the data folder.
-    /// `parts` are the routes of the services, by name.
+    /// `front` stands before the node's own listener, at `served`.
     ///
     /// # Errors
     /// When the address cannot be listened on, or the token cannot be used.
     pub(crate) fn bind(
         setup: &Setup,
-        state: NodeState,
-        parts: Vec<(&'static str, Router)>,
+        front: &Front,
+        served: SocketAddr,
+        administered: Administered,
     ) -> anyhow::Result<Option<Self>> {
         let config = &setup.config;
         let Some(listen) = config.admin.listen else {
@@ -122,6 +206,11 @@ impl AdminListener {
             )
         })?;
         let address = listener.local_addr()?;
+        let Administered {
+            routes: parts,
+            open_domain,
+        } = administered;
+        let state = NodeState::new(setup, front, served, open_domain);
         let names: Vec<_> = parts.iter().map(|(name, _)| *name).collect();
         let file = AddressFile::write(data, &names, address)
             .with_context(|| format!("the address cannot be written to {}", data.display()))?;
@@ -134,6 +223,7 @@ impl AdminListener {
             admission: Admission {
                 guard: Guard::new(address.ip(), hosts),
                 token,
+                access: setup.access.clone(),
             },
             routes: routes(state, parts, metrics),
             body_limits: limits.body(BODY_BYTES_MAX),
@@ -161,7 +251,7 @@ impl AdminListener {
     pub(crate) async fn serve(self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
         let budget = self.front.budget.clone();
         let front = Arc::new(self.front);
-        let answer = move |_, request| Arc::clone(&front).answer(request);
+        let answer = move |peer, request| Arc::clone(&front).answer(peer, request);
         let (listener, limits) = (self.listener, self.limits);
         let connections = self.connections;
         let served =
@@ -172,7 +262,11 @@ impl AdminListener {
 }
 
 fn routes(state: NodeState, parts: Vec<(&'static str, Router)>, metrics: Option<Router>) -> Router {
-    let mut routes = Router::new().nest("/admin/v1", status::routes(Arc::new(state)));
+    let own = status::routes()
+        .merge(modes::routes())
+        .merge(domains::routes())
+        .with_state(Arc::new(state));
+    let mut routes = Router::new().nest("/admin/v1", own);
     for (name, part) in parts {
         routes = routes.nest(&format!("/admin/v1/{name}"), part);
     }
@@ -195,18 +289,9 @@ struct AdminFront {
 }
 
 impl AdminFront {
-    async fn answer(self: Arc<Self>, request: Request<Body>) -> Response {
-        let mut answer = self.judge(request).await.unwrap_or_else(|refusal| {
-            let is_unknown = refusal.status() == StatusCode::UNAUTHORIZED;
-            let mut answer = refusal.into_response();
-            if is_unknown {
-                let scheme = HeaderValue::from_static("Bearer realm=\"kiln admin\"");
-                answer
-                    .headers_mut()
-                    .insert(header::WWW_AUTHENTICATE, scheme);
-            }
-            answer
-        });
+    async fn answer(self: Arc<Self>, peer: Peer, request: Request<Body>) -> Response {
+        let judged = self.judge(&peer, request).await;
+        let mut answer = judged.unwrap_or_else(IntoResponse::into_response);
         let headers = answer.headers_mut();
         if !headers.contains_key(header::CONTENT_TYPE) {
             headers.insert(
@@ -225,13 +310,9 @@ impl AdminFront {
         answer
     }
 
-    async fn judge(&self, request: Request<Body>) -> Result<Response, ApiError> {
+    async fn judge(&self, peer: &Peer, request: Request<Body>) -> Result<Response, ApiError> {
         let (mut head, body) = request.into_parts();
-        let admitted = match self.admission.examine(&head) {
-            Ok(()) => self.admission.authenticate(&head.headers).await,
-            Err(refusal) => Err(refusal),
-        };
-        let caller = match admitted {
+        let caller = match self.admission.admit(peer, &head).await {
             Ok(caller) => caller,
             Err(refusal) => {
                 crate::body::discard(&head.headers, body).await;

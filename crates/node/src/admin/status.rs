@@ -1,4 +1,4 @@
-//! `GET /admin/v1/status`: the node at a glance.
+//! `/admin/v1/status` and `/admin/v1/config`: the node at a glance, and what it runs with.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use axum::routing::get;
 use http::StatusCode;
 use serde_json::json;
 
-use super::NodeState;
+use super::{NodeState, domains, unshowable};
+use crate::error::ApiError;
 use crate::front::{VERSION, typed_json};
 
-/// The node's own routes, below `/admin/v1`.
-pub(super) fn routes(state: Arc<NodeState>) -> Router {
+pub(super) fn routes() -> Router<Arc<NodeState>> {
     Router::new()
         .route("/status", get(status))
-        .with_state(state)
+        .route("/config", get(config))
 }
 
 async fn status(State(node): State<Arc<NodeState>>) -> Response {
@@ -37,7 +37,16 @@ async fn status(State(node): State<Arc<NodeState>>) -> Response {
         "ready": ready,
         "parts": parts,
         "readOnly": node.read_only.is_active(),
-        "readOnlyCauses": node.read_only.causes(),
+        "causes": node.read_only.causes(),
+        "domains": domains::listed(&node),
     });
     typed_json(StatusCode::OK, &status)
+}
+
+/// Secrets are left out. Domains that were added while the node ran are not in it.
+async fn config(State(node): State<Arc<NodeState>>) -> Result<Response, ApiError> {
+    let (config, _) = node.config.redacted();
+    let toml = config.to_toml().map_err(unshowable)?;
+    let config = json!({ "config": config, "toml": toml });
+    Ok(typed_json(StatusCode::OK, &config))
 }

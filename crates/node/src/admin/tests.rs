@@ -8,42 +8,64 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::access::{Access, Caller};
+use crate::control::{Event, NewKey, Quotas};
+use crate::domains::DomainTable;
 
 const HOST: &str = "127.0.0.1:8081";
 
+fn peer() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 9))
+}
+
 struct Asked {
     folder: tempfile::TempDir,
+    control: Control,
     front: Arc<AdminFront>,
 }
 
 impl Asked {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let control = Control::open(folder.path()).unwrap();
+        let config = Config::load(toml::Table::new(), None, []).unwrap();
+        let domains = Domains::new(DomainTable::from_config(&config.domains));
+        let access = Access::new(control.clone(), domains.clone(), &config.access).unwrap();
         let state = NodeState {
             read_only: ReadOnly::new(false, Vec::new()),
             parts: vec![("bricks", Arc::new(|| Err("a reason".to_owned())))],
             started: Instant::now(),
             address: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            config: Arc::new(config),
+            control: control.clone(),
+            domains,
+            is_apihub: false,
+            logs: Logs::Kept,
+            open_domain: Vec::new(),
+            changing: tokio::sync::Mutex::default(),
         };
         let part = Router::new()
             .route(
                 "/who",
-                get(
-                    |Extension(who): Extension<Administrator>| async move { who.name().to_owned() },
-                ),
+                get(|Extension(who): Extension<Caller>| async move { who.principal().to_string() }),
             )
             .route("/echo", post(|body: Bytes| async move { body }));
         let front = AdminFront {
             admission: Admission {
                 guard: Guard::new("127.0.0.1".parse().unwrap(), vec!["ops.example".to_owned()]),
                 token: AdminToken::open(folder.path()).unwrap(),
+                access,
             },
             routes: routes(state, vec![("bricks", part)], None),
             body_limits: LimitsConfig::default().body(BODY_BYTES_MAX),
             budget: BodyBudget::new(BODY_BYTES_IN_FLIGHT_MAX),
         };
         let front = Arc::new(front);
-        Self { folder, front }
+        Self {
+            folder,
+            control,
+            front,
+        }
     }
 
     fn token(&self) -> String {
@@ -52,7 +74,9 @@ impl Asked {
     }
 
     async fn send(&self, request: Request<Body>) -> (StatusCode, http::HeaderMap, Bytes) {
-        let answer = Arc::clone(&self.front).answer(request).await;
+        let answer = Arc::clone(&self.front)
+            .answer(Peer::plain(peer()), request)
+            .await;
         let (head, body) = answer.into_parts();
         (
             head.status,
@@ -149,7 +173,7 @@ async fn what_is_not_meant_for_it_is_refused_with_a_reason() {
             "",
             401,
         ),
-        (Method::GET, status, &twice, "", 401),
+        (Method::GET, status, &twice, "", 400),
         (Method::GET, "/", &[("authorization", "")], "", 401),
         (Method::GET, status, &[("host", "")], "", 400),
         (Method::GET, status, &hosts, "", 400),
@@ -256,4 +280,69 @@ fn a_body_that_does_not_fit_is_explained() {
     explained(b"", "EOF");
     explained(b"{}", "missing field `active`");
     explained(b"{\"activ\":1}", "unknown field `activ`, expected `active`");
+}
+
+#[tokio::test]
+async fn a_key_does_what_its_role_allows_on_the_whole_node_only() {
+    let asked = Asked::new();
+    let key = |grant: &str| {
+        let new = NewKey {
+            name: grant.to_owned(),
+            grants: vec![grant.parse().unwrap()],
+            quotas: Quotas::default(),
+            expires_ms: None,
+        };
+        let event = Event::new("key.create", "a test", 1);
+        asked.control.create_key(new, event, 1).unwrap().1.reveal()
+    };
+    let read_only = "{\"readOnly\":false}";
+    let disable = "/admin/v1/domains/default/disable";
+    for (grant, see, operate, administer) in [
+        ("*:operate", 200, 200, 403),
+        ("*:administer", 200, 200, 200),
+        ("default:administer", 403, 403, 403),
+        ("*:anchor", 403, 403, 403),
+        ("*:read", 403, 403, 403),
+    ] {
+        let key = key(grant);
+        let bearer = format!("Bearer {}", *key);
+        for header in [
+            ("authorization", bearer.as_str()),
+            ("x-api-key", key.as_str()),
+        ] {
+            let mut changed = vec![header];
+            if header.0 == "x-api-key" {
+                changed.push(("authorization", ""));
+            }
+            let (status, _) = asked
+                .ask(Method::GET, "/admin/v1/status", &changed, "")
+                .await;
+            assert_eq!(status, see, "{grant}");
+            let (status, _) = asked
+                .ask(Method::PUT, "/admin/v1/read-only", &changed, read_only)
+                .await;
+            assert_eq!(status, operate, "{grant}");
+            let (status, _) = asked.ask(Method::POST, disable, &changed, "{}").await;
+            assert_eq!(status, administer, "{grant}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_and_recorded() {
+    let asked = Asked::new();
+    let wrong = [("authorization", "Bearer kiln_admin_wrong")];
+    let mut refused = 0;
+    // How soon it is slowed is the table's to say; that it is, is asked here.
+    loop {
+        let (status, _) = asked.ask(Method::GET, "/admin/v1/status", &wrong, "").await;
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            break;
+        }
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+        refused += 1;
+        assert!(refused < 100, "nothing slows a guesser");
+    }
+    let acts: Vec<_> = asked.control.audit(None, 100).unwrap();
+    assert!(acts.iter().any(|it| it.act == "refused.admin-token"));
 }

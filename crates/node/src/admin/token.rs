@@ -18,7 +18,7 @@ use crate::key_file::{self, KeyFileError};
 /// Name of the file in the data folder.
 const FILE: &str = "admin-token";
 /// How a token begins, so that scanners for leaked secrets know it.
-const PREFIX: &str = "kiln_admin_";
+pub(super) const PREFIX: &str = "kiln_admin_";
 
 /// The file with the token.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@
 //! [`LOOK_EVERY`] (the keys, which are kept in memory) or at once (all else).
 
 mod audit;
+mod domains;
 mod keys;
 mod refusals;
 mod schema;

@@ -9,7 +9,7 @@ const APPLICATION_ID: i32 = 0x6b69_6c6e;
 
 /// What leads from each format to the next; the format is the number of steps that were taken.
 /// A step is never changed once it was released.
-const STEPS: [&str; 1] = [
+const STEPS: [&str; 2] = [
     // Times are milliseconds since the epoch. `grants` and `quotas` are JSON, as the API has them.
     "CREATE TABLE keys (
         id TEXT PRIMARY KEY,
@@ -38,6 +38,12 @@ const STEPS: [&str; 1] = [
         one INTEGER PRIMARY KEY CHECK (one = 1),
         number INTEGER NOT NULL,
         hash BLOB NOT NULL
+     ) STRICT;",
+    // `settings` is JSON, as a `[[domain]]` of the configuration; NULL for one that stands there.
+    "CREATE TABLE domains (
+        name TEXT PRIMARY KEY,
+        settings TEXT,
+        disabled INTEGER NOT NULL
      ) STRICT;",
 ];
 
