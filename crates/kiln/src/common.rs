@@ -25,8 +25,19 @@ pub(crate) const CLIENT_OPTIONS: [&str; 8] = [
     "quiet",
 ];
 
+/// Those of them that have no meaning for `kiln admin`, which talks to another listener.
+pub(crate) const NODE_OPTIONS: [&str; 6] = [
+    "state",
+    "node",
+    "api_key_file",
+    "keyring",
+    "identity",
+    "passphrase_file",
+];
+
 /// The variable that holds the API key for the node.
 const API_KEY_VARIABLE: &str = "KILN_API_KEY";
+
 const HEADING: &str = "Common options";
 
 /// The shared options. Values are judged where they are used, so that a wrong one stops no

@@ -3,6 +3,7 @@
 //! What every command keeps to stands in `docs/cli.md`: data on stdout, talk on stderr, secrets
 //! hidden, exit codes of `exit`, errors that end with the next action.
 
+mod admin;
 mod anchor;
 mod client_failure;
 mod common;
@@ -39,7 +40,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use node::ServeArgs;
 
-use crate::common::{CLIENT_OPTIONS, Common};
+use crate::common::{CLIENT_OPTIONS, Common, NODE_OPTIONS};
 use crate::exit::{Exit, Failure};
 
 /// Storage for health data: encrypted bricks, append-only anchors, unmodified OpenDSU wallets
@@ -57,6 +58,8 @@ enum Command {
     /// Serve bricks, anchors, BDNS and versionless DSUs from one process
     #[command(after_help = SERVE_HELP)]
     Serve(ServeArgs),
+    /// Watch and run a running node
+    Admin(admin::AdminArgs),
     /// Look at the stores of a stopped node
     #[command(subcommand)]
     Store(store::StoreCommand),
@@ -154,6 +157,8 @@ fn run(cli: &Cli, matches: &ArgMatches) -> ExitCode {
             return node::exit_code(served.map(|()| ExitCode::SUCCESS));
         }
         Command::Store(command) => return node::exit_code(store::run(command, common.output())),
+        Command::Admin(args) => refuse_options(matches, &NODE_OPTIONS, "kiln admin")
+            .and_then(|()| admin::run(args, common)),
         Command::Dsu(command) => dsu::run(command, common),
         Command::Share(args) => share::run(args, common),
         Command::Push(args) => push::run(args, common),
@@ -177,7 +182,11 @@ fn run(cli: &Cli, matches: &ArgMatches) -> ExitCode {
 
 /// The shared options are accepted everywhere; where one would do nothing, it is refused.
 fn refuse_client_options(matches: &ArgMatches, command: &str) -> Result<(), Failure> {
-    for option in CLIENT_OPTIONS {
+    refuse_options(matches, &CLIENT_OPTIONS, command)
+}
+
+fn refuse_options(matches: &ArgMatches, options: &[&str], command: &str) -> Result<(), Failure> {
+    for &option in options {
         if matches.value_source(option) == Some(ValueSource::CommandLine) {
             let message = format!(
                 "--{} has no meaning for {command}",

@@ -1,0 +1,243 @@
+//! The admin listener of a running node: where it is, the credential, and what its answers mean.
+
+use std::time::Duration;
+
+use reqwest::{Client, Method, StatusCode, header};
+use serde_json::Value;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::AdminArgs;
+use crate::exit::{Exit, Failure};
+
+/// The longest wait for an answer. Waiting for writes in flight takes up to half a minute.
+const ANSWER_TIME_MAX: Duration = Duration::from_mins(1);
+/// The longest wait for a connection.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
+/// The longest answer, in bytes: a page of the audit log.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+/// A node that is administered.
+pub(crate) struct AdminNode {
+    http: Client,
+    base: Url,
+    token: Zeroizing<String>,
+    /// Where the token came from, as people are told.
+    token_place: String,
+}
+
+impl AdminNode {
+    /// The node that the options name.
+    ///
+    /// # Errors
+    /// [`Exit::Unreachable`] when no node runs on the data folder, [`Exit::Local`] when the token
+    /// cannot be read, [`Exit::Usage`] for a malformed address.
+    pub(super) fn find(args: &AdminArgs) -> Result<Self, Failure> {
+        let base = match &args.url {
+            Some(url) => parse(url)?,
+            None => running(args)?,
+        };
+        let own = || args.data.join("admin-token");
+        let path = args.token_file.clone().unwrap_or_else(own);
+        let token = node::load_key_file(&path).map_err(|error| {
+            Failure::new(Exit::Local, "the admin token cannot be used")
+                .because(error)
+                .next("name the node's data folder with --data, or a file with --token-file")
+        })?;
+        // Only our own address is asked; a proxy would see the token.
+        let http = Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIME_MAX)
+            .timeout(ANSWER_TIME_MAX)
+            .build()
+            .map_err(|error| {
+                Failure::new(Exit::Local, "no connection can be prepared").because(error)
+            })?;
+        Ok(Self {
+            http,
+            base,
+            token,
+            token_place: path.display().to_string(),
+        })
+    }
+
+    /// `GET` of a path below `/admin/v1/`.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.ask(Method::GET, path, None).await
+    }
+
+    /// A request with a JSON body.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Result<Value, Failure> {
+        self.ask(method, path, Some(body)).await
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let url = format!("{}admin/v1/{path}", self.base);
+        let bearer = Zeroizing::new(format!("Bearer {}", *self.token));
+        let mut request = self.http.request(method, url);
+        request = request.header(header::AUTHORIZATION, bearer.as_str());
+        if let Some(body) = body {
+            request = request
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(body.to_string());
+        }
+        let unreachable = |error: reqwest::Error| {
+            Failure::new(Exit::Unreachable, format!("{} does not answer", self.base))
+                .because(error.without_url())
+                .next("check that the node runs, and its address: --data or --url")
+        };
+        let answer = request.send().await.map_err(unreachable)?;
+        let status = answer.status();
+        let body = bounded(answer).await?.map_err(unreachable)?;
+        let value: Option<Value> = serde_json::from_slice(&body).ok();
+        let Some(value) = value else {
+            return Err(self.foreign());
+        };
+        if status.is_success() {
+            return Ok(value);
+        }
+        let message = value.get("message").and_then(Value::as_str);
+        Err(message.map_or_else(|| self.foreign(), |message| self.refused(status, message)))
+    }
+
+    /// What answers is no admin listener.
+    fn foreign(&self) -> Failure {
+        let message = format!("what answers at {} is no admin listener of kiln", self.base);
+        Failure::new(Exit::Protocol, message)
+            .next("check the address: the node prints it as `admin on http://…` when it starts")
+    }
+
+    fn refused(&self, status: StatusCode, message: &str) -> Failure {
+        if status == StatusCode::UNAUTHORIZED {
+            let text = format!(
+                "the node at {} does not take the credential in {}: {message}",
+                self.base, self.token_place
+            );
+            return Failure::new(Exit::WrongKey, text)
+                .next("is it another node's? name the right data folder with --data, or a file with --token-file");
+        }
+        let (exit, next) = match status.as_u16() {
+            403 => (
+                Exit::WrongKey,
+                "use the admin token, or a key with the role",
+            ),
+            404 => (
+                Exit::NotFound,
+                "`kiln admin status` and `kiln admin domains list` show what is there",
+            ),
+            409 => (Exit::Conflict, "look at what is there, then decide"),
+            400 | 413 | 415 => (Exit::Usage, "correct what was given"),
+            429 | 503 | 507 => (
+                Exit::Refused,
+                "try again later, or mend what the message says",
+            ),
+            _ => (Exit::Refused, "look at the node's log"),
+        };
+        Failure::new(exit, message).next(next)
+    }
+}
+
+async fn bounded(
+    mut answer: reqwest::Response,
+) -> Result<Result<Vec<u8>, reqwest::Error>, Failure> {
+    let mut body = Vec::new();
+    loop {
+        match answer.chunk().await {
+            Ok(Some(piece)) if body.len() + piece.len() <= ANSWER_BYTES_MAX => {
+                body.extend_from_slice(&piece);
+            }
+            Ok(Some(_)) => {
+                return Err(Failure::new(Exit::Protocol, "the answer is endless")
+                    .next("check the address of the node"));
+            }
+            Ok(None) => return Ok(Ok(body)),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+}
+
+fn parse(text: &str) -> Result<Url, Failure> {
+    let refused = |why: &str| {
+        Failure::new(
+            Exit::Usage,
+            format!("the address of the admin listener {why}"),
+        )
+        .next("give --url as in http://127.0.0.1:8081")
+    };
+    let mut url = Url::parse(text).map_err(|error| refused("is malformed").because(error))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(refused(
+            "does not begin with http:// or https:// and a host",
+        ));
+    }
+    if !url.path().ends_with('/') {
+        let path = format!("{}/", url.path());
+        url.set_path(&path);
+    }
+    Ok(url)
+}
+
+/// The address of the one node that runs on the data folder.
+fn running(args: &AdminArgs) -> Result<Url, Failure> {
+    let data = args.data.display();
+    if !args.data.is_dir() {
+        return Err(
+            Failure::new(Exit::Local, format!("there is no data folder {data}"))
+                .next("name the node's data folder with --data, or its admin listener with --url"),
+        );
+    }
+    let found = node::admin_addresses(&args.data).map_err(|error| {
+        Failure::io(
+            format!("the address of the admin listener in {data}"),
+            error,
+        )
+    })?;
+    match found.as_slice() {
+        [(_, address)] => parse(address),
+        [] => {
+            let message = format!("no node with an admin listener runs on {data}");
+            Err(Failure::new(Exit::Unreachable, message).next(
+                "start it; if it runs, see that admin.listen is not empty, or name it with --url",
+            ))
+        }
+        several => {
+            let list: Vec<_> = several
+                .iter()
+                .map(|(name, address)| format!("{address} ({name})"))
+                .collect();
+            let message = format!("several services run on {data}: {}", list.join(", "));
+            Err(Failure::new(Exit::Usage, message).next("name one of them with --url"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_web_addresses_are_listeners() {
+        assert_eq!(
+            parse("http://127.0.0.1:1").unwrap().as_str(),
+            "http://127.0.0.1:1/"
+        );
+        assert_eq!(
+            parse("https://ops.example/k").unwrap().as_str(),
+            "https://ops.example/k/"
+        );
+        for bad in ["", "127.0.0.1:8081", "ftp://host", "http://"] {
+            assert_eq!(parse(bad).unwrap_err().exit(), Exit::Usage, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! `kiln admin`: what an operator does with a running node, through its admin listener.
+//!
+//! **Source:** `docs/admin.md`.
+
+mod checkpoint;
+mod config;
+mod connection;
+mod domains;
+mod read_only;
+mod status;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::common::Common;
+use crate::exit::{Failure, Outcome};
+
+use connection::AdminNode;
+
+/// Options of `kiln admin`.
+#[derive(Args)]
+pub(crate) struct AdminArgs {
+    /// Data folder of the node: its admin listener and token are found there
+    #[arg(
+        long, global = true, value_name = "DIR", env = "KILN_DATA", hide_env_values = true,
+        default_value = "kiln-data", help_heading = HEADING
+    )]
+    data: PathBuf,
+    /// Address of the admin listener, if it is not to be found in the data folder
+    #[arg(
+        long, global = true, value_name = "URL", env = "KILN_ADMIN_URL", hide_env_values = true,
+        help_heading = HEADING
+    )]
+    url: Option<String>,
+    /// File (mode 0600) with the admin token or an API key [default: admin-token in the data folder]
+    #[arg(
+        long, global = true, value_name = "FILE", env = "KILN_ADMIN_TOKEN_FILE",
+        hide_env_values = true, help_heading = HEADING
+    )]
+    token_file: Option<PathBuf>,
+    #[command(subcommand)]
+    command: AdminCommand,
+}
+
+const HEADING: &str = "Which node";
+
+/// Commands of an operator.
+#[derive(Subcommand)]
+enum AdminCommand {
+    /// Print the node at a glance: parts, stores, logs
+    #[command(after_help = status::HELP)]
+    Status,
+    /// Refuse all writes, or take them again
+    #[command(subcommand, name = "read-only")]
+    ReadOnly(read_only::ReadOnlyCommand),
+    /// Look at the configuration that the node runs with
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Add domains, stop and start serving them
+    #[command(subcommand)]
+    Domains(domains::DomainsCommand),
+    /// Sign checkpoints of logs
+    #[command(subcommand)]
+    Checkpoint(checkpoint::CheckpointCommand),
+}
+
+/// Carries out a command.
+pub(crate) fn run(args: &AdminArgs, common: &Common) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::io("no runtime can be started", error))?;
+    let node = AdminNode::find(args)?;
+    let output = common.output();
+    runtime.block_on(async {
+        match &args.command {
+            AdminCommand::Status => status::run(&node, output).await,
+            AdminCommand::ReadOnly(command) => read_only::run(command, &node, output).await,
+            AdminCommand::Config(command) => config::run(command, &node, output).await,
+            AdminCommand::Domains(command) => domains::run(command, &node, output).await,
+            AdminCommand::Checkpoint(command) => checkpoint::run(command, &node, output).await,
+        }
+    })
+}
