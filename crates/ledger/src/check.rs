@@ -7,10 +7,11 @@ use std::path::Path;
 use engine::{
     Anomaly, DomainId, DomainIds, Engine, EngineError, EngineOptions, META, Mode, OpenError,
 };
-use keyssi::{AnchorId, AnchorValue, Domain};
+use keyssi::Domain;
 
 use crate::check_log::check_log;
-use crate::keys::{self, StoredHead};
+use crate::inspect::{judge, stored_head};
+use crate::keys;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -187,53 +188,14 @@ impl Walk<'_> {
         *self.totals.entry(history.domain).or_default() += 1;
         self.seen
             .insert(keys::head(history.domain, &history.anchor));
-        match self.judge(history) {
+        let domain = self.names.get(&history.domain);
+        let head = stored_head(self.engine, history.domain, &history.anchor);
+        match judge(domain, &history.anchor, &history.values, head) {
             Ok(()) => {
                 self.report.sound += 1;
                 self.report.versions += history.values.len() as u64;
             }
             Err(finding) => self.report.findings.push(finding),
-        }
-    }
-
-    fn judge(&self, history: &History) -> Result<(), AnchorFinding> {
-        let anchor = || history.anchor.clone();
-        let chain = |detail: String| AnchorFinding::BrokenChain {
-            anchor: anchor(),
-            detail,
-        };
-        let mut values = Vec::with_capacity(history.values.len());
-        for (expected, (version, value)) in (0..).zip(&history.values) {
-            if *version != expected {
-                return Err(AnchorFinding::Hole {
-                    anchor: anchor(),
-                    missing: expected,
-                });
-            }
-            let parsed = AnchorValue::parse_stored(value)
-                .map_err(|error| chain(format!("version {version} is malformed: {error}")))?;
-            values.push(parsed);
-        }
-        let id = AnchorId::parse_wrapped(&history.anchor)
-            .map_err(|error| chain(format!("the id is malformed: {error}")))?;
-        if self.names.get(&history.domain) != Some(id.domain()) {
-            return Err(chain(
-                "it is stored under another domain than its id's".to_owned(),
-            ));
-        }
-        let head = keyssi::check_history(&id, values)
-            .map_err(|error| chain(format!("version {}: {}", error.index, error.source)))?;
-        let head = head.map(|head| StoredHead::new(history.values.len() as u64, &head));
-        let key = keys::head(history.domain, &history.anchor);
-        let wrong = |detail: &str| AnchorFinding::WrongHead {
-            anchor: anchor(),
-            detail: detail.to_owned(),
-        };
-        match self.engine.get_with(keys::HEADS, &key, StoredHead::decode) {
-            Ok(Some(stored)) if stored == head => Ok(()),
-            Ok(Some(_)) => Err(wrong("they differ")),
-            Ok(None) => Err(wrong("it is missing")),
-            Err(error) => Err(wrong(&error.to_string())),
         }
     }
 

@@ -14,6 +14,7 @@ use translog::{Op, Opening, Salt, Tree};
 use crate::error::LedgerError;
 use crate::keys::{self, OutboxRecord, StoredHead};
 use crate::leaf::{self, Leaf};
+use crate::quota::{self, AnchorQuota};
 use crate::shared::Shared;
 
 /// One thing to write, and where the answer goes.
@@ -27,6 +28,8 @@ pub(crate) enum Work {
     Anchors(Vec<Change>),
     /// A versionless document: the last writer wins.
     Document { key: [u8; 32], bytes: Bytes },
+    /// How far the scrub is.
+    Scrub(Vec<u8>),
     /// Records of a log or an outbox, which one task of the process writes.
     Records {
         domain: Domain,
@@ -54,6 +57,8 @@ pub(crate) struct Change {
     pub(crate) head: StoredHead,
     /// Whether the entries are to be carried on to another ledger.
     pub(crate) carry: bool,
+    /// What the domain may hold.
+    pub(crate) quota: AnchorQuota,
 }
 
 /// One new value.
@@ -81,7 +86,7 @@ impl Job {
                 .sum(),
             Work::Document { bytes, .. } => bytes.len(),
             // Notes and the outbox's little records.
-            Work::Records { .. } => 1 << 10,
+            Work::Records { .. } | Work::Scrub(_) => 1 << 10,
         }
     }
 }
@@ -197,6 +202,11 @@ impl Building {
                     }
                 }
             }
+            Work::Scrub(record) => {
+                shared
+                    .engine
+                    .put(&mut self.batch, META, keys::SCRUB, record)?;
+            }
             Work::Document { key, bytes } => {
                 shared
                     .engine
@@ -217,6 +227,7 @@ impl Building {
                     ids.push(self.prepare(shared, trees, change)?);
                     salts.push(salts_for(change)?);
                 }
+                self.admit(changes, &ids)?;
                 for ((change, id), salts) in changes.iter().zip(ids).zip(salts) {
                     self.add_change(shared, change, id, salts)?;
                 }
@@ -263,6 +274,23 @@ impl Building {
             place.insert(known.map_or_else(|| shared.tree(id), Ok)?);
         }
         Ok(id)
+    }
+
+    /// Refuses changes that do not fit into the quotas, counting what this batch already holds.
+    fn admit(&self, changes: &[Change], ids: &[DomainId]) -> Result<(), LedgerError> {
+        let mut asked: BTreeMap<DomainId, (AnchorQuota, u64, u64)> = BTreeMap::new();
+        for (change, id) in changes.iter().zip(ids) {
+            let (_, anchors, versions) = asked.entry(*id).or_insert((change.quota, 0, 0));
+            *anchors += u64::from(change.ground == 0);
+            *versions += change.values.len() as u64;
+        }
+        for (id, (quota, anchors, versions)) in asked {
+            let used = self.totals.get(&id).copied().unwrap_or_default();
+            quota::admit("anchors", quota.anchors, used, anchors)?;
+            let used = self.trees.get(&id).map_or(0, Tree::size);
+            quota::admit("versions", quota.versions, used, versions)?;
+        }
+        Ok(())
     }
 
     fn add_change(

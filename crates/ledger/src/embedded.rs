@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use crate::error::{BatchError, LedgerError};
 use crate::judge::next_head;
 use crate::keys::{self, StoredHead};
 use crate::migrate;
+use crate::quota::{AnchorQuota, Quotas};
 use crate::shared::{Shared, corrupt};
 
 /// How often a write is judged again because another one came first. Each time means that somebody
@@ -53,6 +55,8 @@ impl EmbeddedLedger {
             grown: watch::Sender::new(0),
             holds: std::sync::Mutex::default(),
             holding: tokio::sync::Mutex::default(),
+            quotas: Quotas::default(),
+            busy: AtomicU64::new(0),
             #[cfg(feature = "bench-without-log")]
             without_log: std::sync::atomic::AtomicBool::new(false),
         });
@@ -204,13 +208,28 @@ impl EmbeddedLedger {
         answered.await.map_err(|_| ended(()))?
     }
 
+    /// As [`EmbeddedLedger::submit`], for a thread outside any runtime.
+    pub(crate) fn submit_blocking(&self, work: Work) -> Result<Outcome, LedgerError> {
+        let (answer, answered) = oneshot::channel();
+        let ended = |()| LedgerError::Unavailable(None);
+        let submitted = self.committer.submit_blocking(Job { work, answer });
+        submitted.map_err(|_| ended(()))?;
+        answered.blocking_recv().map_err(|_| ended(()))?
+    }
+
     /// Runs a read on the runtime's blocking pool, whose size the binaries bound.
     pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         act: impl FnOnce(&Shared) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
         let shared = Arc::clone(&self.shared);
-        tokio::task::spawn_blocking(move || act(&shared))
+        let act = move || {
+            shared.busy.fetch_add(1, Ordering::Relaxed);
+            let done = act(&shared);
+            shared.busy.fetch_sub(1, Ordering::Relaxed);
+            done
+        };
+        tokio::task::spawn_blocking(act)
             .await
             .map_err(|_| LedgerError::Unavailable(None))?
     }
@@ -324,6 +343,7 @@ fn judge(shared: &Shared, purpose: Purpose, entries: &[Entry]) -> Result<Vec<Cha
             values: judged.values,
             head: StoredHead::new(versions, &judged.head?),
             carry: purpose == Purpose::Carried,
+            quota: shared.quotas.of(judged.id.domain()),
         })
     });
     Ok(changes.collect())
@@ -354,6 +374,7 @@ fn imported(id: &AnchorId, history: &[String], here: usize) -> Result<Change, Le
         values: new,
         head: StoredHead::new(history.len() as u64, &head),
         carry: false,
+        quota: AnchorQuota::default(),
     })
 }
 

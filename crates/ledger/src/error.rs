@@ -25,6 +25,18 @@ pub enum LedgerError {
     /// The disk is full; nothing was written. Retry when there is room.
     #[error("the disk is full")]
     OutOfSpace,
+    /// The new entries do not fit into a quota of the domain; nothing was written.
+    #[error("the domain's quota is {limit} {what}, {used} are there, and this needs {asked} more")]
+    QuotaExceeded {
+        /// `anchors` or `versions`.
+        what: &'static str,
+        /// The quota's size.
+        limit: u64,
+        /// How much of it is in use.
+        used: u64,
+        /// How much more this would have needed.
+        asked: u64,
+    },
     /// Stored data does not pass its checks.
     #[error("stored data is damaged")]
     Corrupt(#[source] EngineError),

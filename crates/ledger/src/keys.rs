@@ -25,7 +25,7 @@
 //!                                                           ->  where it was carried to (JSON)
 //! documents:  SHA-256 of the path (32)  ->  the document as it was sent
 //! meta:       "anchors/" domain id (4)  ->  number of anchors (8, big-endian)
-//!             "format", "domain/…"          see the engine
+//!             "format", "domain/…", "scrub" see the engine
 //! ```
 //! Anchor ids are base58, so they hold no zero byte. Versions and places count from 0. Leaf hashes
 //! (level 0) are not stored: they are the hashes of the entries.
@@ -43,6 +43,7 @@ pub(crate) const OPENINGS: &str = "openings";
 pub(crate) const OUTBOX: &str = "outbox";
 pub(crate) const DOCUMENTS: &str = "documents";
 pub(crate) const TOTALS_PREFIX: &[u8] = b"anchors/";
+pub(crate) const SCRUB: &[u8] = b"scrub";
 
 /// Documents from this size are kept out of the tables.
 const BLOB_BYTES_MIN: u64 = 4 << 10;

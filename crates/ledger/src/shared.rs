@@ -1,6 +1,7 @@
 //! What readers and the committer share.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use engine::{DomainId, DomainIds, Engine, EngineError, META};
@@ -10,6 +11,7 @@ use tokio::sync::watch;
 use crate::error::LedgerError;
 use crate::hold::{Hold, Kept};
 use crate::keys::{self, StoredHead};
+use crate::quota::Quotas;
 
 /// State that readers and the committer share.
 pub(crate) struct Shared {
@@ -23,6 +25,10 @@ pub(crate) struct Shared {
     pub(crate) holds: Mutex<HashMap<Domain, (Hold, Kept)>>,
     /// Held while a hold begins or ends.
     pub(crate) holding: tokio::sync::Mutex<()>,
+    /// How much each domain may hold.
+    pub(crate) quotas: Quotas,
+    /// Reads and writes that somebody waits for at the moment; the scrub gives way to them.
+    pub(crate) busy: AtomicU64,
     /// Whether no leaves are put, see `EmbeddedLedger::open_without_log`.
     #[cfg(feature = "bench-without-log")]
     pub(crate) without_log: std::sync::atomic::AtomicBool,
