@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
+use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use keyssi::{AnchorId, AnchorValue, AppendError, CreateError, Domain};
 use ledger::{Entry, Intent, LedgerError};
@@ -42,10 +43,9 @@ impl Anchors {
 /// disk.
 pub(crate) async fn write(
     service: &Anchors,
+    head: &Parts,
     domain: &str,
-    action: &str,
-    id: &str,
-    value: &str,
+    (action, id, value): (&str, &str, &str),
 ) -> Result<Response, ApiError> {
     let backend = service.backend(domain).await?;
     let id = parse_id(&backend.config.name, id)?;
@@ -57,7 +57,9 @@ pub(crate) async fn write(
     };
     let name = id.as_str().to_owned();
     let entry = Entry { id, value, intent };
+    let reserved = service.reserve(head, std::slice::from_ref(&entry))?;
     let written = backend.ledger.write(entry).await;
+    reserved.end(written.is_ok());
     written.map_err(|error| ledger_error(&name, error))?;
     Ok(node::empty(StatusCode::CREATED))
 }
@@ -200,6 +202,18 @@ pub(crate) fn ledger_error(id: &str, error: LedgerError) -> ApiError {
         LedgerError::Create(reason) => ApiError::bad_request(with_causes(&reason)),
         LedgerError::Append(reason) => ApiError::bad_request(with_causes(&reason)),
         LedgerError::OutOfSpace => ApiError::out_of_space(),
+        LedgerError::QuotaExceeded {
+            what,
+            limit,
+            used,
+            asked,
+        } => ApiError::new(
+            StatusCode::INSUFFICIENT_STORAGE,
+            format!(
+                "the quota of the domain is {limit} {what}, {used} are in use, and what was sent \
+                 needs {asked} more; nothing of it was written, and what is there stays readable"
+            ),
+        ),
         LedgerError::Contended => {
             ApiError::unavailable("other writers keep changing this anchor; try again", 1)
         }

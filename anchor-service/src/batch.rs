@@ -81,7 +81,9 @@ pub(crate) async fn write(
     let Some(backend) = ledgers.first() else {
         return Err(ApiError::bad_request("the array names no anchor"));
     };
+    let reserved = service.reserve(head, &entries)?;
     let written = backend.ledger.write_all(entries).await;
+    reserved.end(written.is_ok());
     written.map_err(|error| refusal(error, &places))?;
     Ok(node::empty(StatusCode::CREATED))
 }

@@ -14,9 +14,12 @@ mod figures;
 mod log;
 mod operation;
 mod proof;
+mod quota;
+mod scrub;
 mod waiting;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -25,10 +28,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode, header};
-use ledger::{EmbeddedLedger, EngineOptions, Mode};
+use ledger::{EmbeddedLedger, EngineOptions, Mode, ScrubOptions, Scrubber};
 use node::{
-    ApiError, BodyBudget, Caller, Domains, LimitsConfig, Need, OpenDomain, Part, Readiness, Right,
-    Setup,
+    ApiError, BodyBudget, Caller, Domains, Limits, LimitsConfig, Need, OpenDomain, Part, Readiness,
+    Right, Setup,
 };
 
 use crate::backends::Backends;
@@ -43,6 +46,10 @@ struct Anchors {
     limits: LimitsConfig,
     /// Body bytes in flight, shared by all services of the process.
     budget: BodyBudget,
+    /// Who may use how much.
+    quotas: Limits,
+    /// Looks at every anchor, now and then; ends with the routes.
+    _scrubber: Arc<Scrubber>,
 }
 
 /// Opens the ledger in the data folder, makes the back end of each domain, and starts keeping their
@@ -74,7 +81,6 @@ async fn open_now(setup: &Setup) -> anyhow::Result<Part> {
         }
     }
     let collectors = figures::collectors(&backends, &setup.domains)?;
-    let admin = admin::routes(backends.clone(), setup);
     let opened = backends.clone();
     let open_domain: OpenDomain = Arc::new(move |domain| {
         let backends = opened.clone();
@@ -82,12 +88,27 @@ async fn open_now(setup: &Setup) -> anyhow::Result<Part> {
     });
     let checked = backends.clone();
     let readiness: Readiness = Arc::new(move || checked.readiness());
+    let scrub = ScrubOptions {
+        automatic: config.scrub.enabled,
+        bytes_per_second: config.scrub.bytes_per_second,
+        pause_between: Duration::from_secs(config.scrub.pause_between_s),
+    };
+    let scrubber = Arc::new(backends.embedded().scrub(scrub)?);
+    let scrubbing = scrub::Scrub(Arc::clone(&scrubber));
+    let admin = admin::routes(backends.clone(), setup)
+        .merge(node::scrub_routes(scrubbing, setup.control.clone()));
     let anchors = Anchors {
+        _scrubber: scrubber,
         backends,
         domains: setup.domains.clone(),
         limits: config.limits.clone(),
         budget: setup.budget.clone(),
+        quotas: setup.limits.clone(),
     };
+    for domain in setup.domains.table().anchored() {
+        // The listeners of adapters write without asking for the quotas.
+        anchors.set_quota(&domain.name);
+    }
     Ok(Part {
         name: "anchors",
         routes: router(anchors),
@@ -182,7 +203,7 @@ async fn anchor(State(service): State<Arc<Anchors>>, request: Request<Body>) -> 
             ],
         ) => {
             node::discard(&head.headers, body).await;
-            anchors::write(&service, domain, action, id, value).await
+            anchors::write(&service, &head, domain, (action, id, value)).await
         }
         (&Method::PUT, [_, "create-anchor" | "append-to-anchor", _]) => {
             batch::legacy(&service, &head, body).await

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use axum::body::Body;
 use axum::response::Response;
-use brickstore::{Put, PutTerms};
+use brickstore::Put;
 use bytes::Bytes;
 use car::{CarError, CarEvent, CarLimits, CarParser, brick_cid};
 use http::request::Parts;
@@ -17,7 +17,7 @@ use node::{ApiError, Share};
 use serde_json::json;
 
 use crate::stream::Reading;
-use crate::{Bricks, hash_list, read, store_error};
+use crate::{Bricks, hash_list, read, store_error, write};
 
 /// Hashes in one `have-bricks`.
 const HAVE_MAX: usize = 10_000;
@@ -108,9 +108,7 @@ pub(crate) async fn put(
     // Before the write: what is stored must be answered.
     let share = bricks.share(blocks.len() as u64 * BLOCK_COST).await?;
     let hashes: Vec<BrickHash> = blocks.iter().map(|(hash, _)| *hash).collect();
-    let terms = PutTerms::unlimited(node::clock_ms());
-    let puts = bricks.store.put_many(&domain, blocks, terms).await;
-    let puts = puts.map_err(store_error)?;
+    let puts = write::store(bricks, head, &domain, blocks).await?;
     let outcomes: Vec<_> = hashes
         .iter()
         .zip(puts)

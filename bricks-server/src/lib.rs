@@ -14,6 +14,7 @@ mod gateway;
 mod hash_list;
 mod operation;
 mod read;
+mod scrub;
 mod stream;
 mod write;
 
@@ -43,8 +44,8 @@ struct Bricks {
     limits: LimitsConfig,
     /// Body bytes in flight, shared by all services of the process.
     budget: BodyBudget,
-    /// Looks at every brick, now and then. It ends with the routes.
-    _scrubber: Scrubber,
+    /// Looks at every brick, now and then; ends with the routes.
+    _scrubber: Arc<Scrubber>,
 }
 
 /// Opens the store in the data folder and makes it ready to be served.
@@ -72,9 +73,14 @@ fn open_now(setup: &Setup) -> anyhow::Result<Part> {
         bytes_per_second: config.scrub.bytes_per_second,
         pause_between: Duration::from_secs(config.scrub.pause_between_s),
     };
-    let admin = admin::routes(store.clone(), setup.domains.clone());
+    let scrubber = Arc::new(store.scrub(scrub, node::clock_ms)?);
+    let admin = admin::routes(store.clone(), setup.domains.clone()).merge(scrub::routes(
+        &store,
+        &scrubber,
+        setup.control.clone(),
+    ));
     let bricks = Bricks {
-        _scrubber: store.scrub(scrub, node::clock_ms)?,
+        _scrubber: scrubber,
         store,
         domains: setup.domains.clone(),
         limits: config.limits.clone(),

@@ -13,6 +13,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 /// What a look costs at least, in bytes: small things take time too.
 const LOOK_BYTES_MIN: u64 = 4 << 10;
 /// While clients wait for the store, the scrub takes this many times longer.
@@ -65,7 +67,8 @@ pub struct Step {
 }
 
 /// One walk over the store.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Pass {
     /// Its number, from 1.
     pub number: u64,
@@ -82,9 +85,11 @@ pub struct Pass {
 }
 
 /// How far the scrub is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ScrubState {
     /// Whether it is looking at the store now; a pass can also be held up.
+    #[serde(rename = "running")]
     pub is_running: bool,
     /// The pass that has begun and not ended.
     pub current: Option<Pass>,

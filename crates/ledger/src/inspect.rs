@@ -5,6 +5,7 @@ use keyssi::{AnchorId, AnchorValue, Domain};
 
 use crate::check::AnchorFinding;
 use crate::keys::{self, StoredHead};
+use crate::shared::corrupt;
 
 /// Replays a history by the rules and compares it with its head record.
 ///
@@ -14,7 +15,7 @@ pub(crate) fn judge(
     domain: Option<&Domain>,
     anchor: &str,
     versions: &[(u64, String)],
-    stored: Result<Option<Option<StoredHead>>, EngineError>,
+    stored: Result<Option<StoredHead>, EngineError>,
 ) -> Result<(), AnchorFinding> {
     let chain = |detail: String| AnchorFinding::BrokenChain {
         anchor: anchor.to_owned(),
@@ -47,18 +48,23 @@ pub(crate) fn judge(
         detail: detail.to_owned(),
     };
     match stored {
-        Ok(Some(stored)) if stored == head => Ok(()),
+        Ok(Some(stored)) if Some(&stored) == head.as_ref() => Ok(()),
         Ok(Some(_)) => Err(wrong("they differ")),
         Ok(None) => Err(wrong("it is missing")),
         Err(error) => Err(wrong(&error.to_string())),
     }
 }
 
-/// The head record of an anchor: absent, not ours, or as it stands.
+/// The head record of an anchor; `None` when it is absent.
 pub(crate) fn stored_head(
     engine: &Engine,
     domain: DomainId,
     anchor: &str,
-) -> Result<Option<Option<StoredHead>>, EngineError> {
-    engine.peek(keys::HEADS, &keys::head(domain, anchor), StoredHead::decode)
+) -> Result<Option<StoredHead>, EngineError> {
+    let key = keys::head(domain, anchor);
+    match engine.peek(keys::HEADS, &key, StoredHead::decode)? {
+        Some(None) => Err(corrupt(format!("head of {anchor}"))),
+        Some(head) => Ok(head),
+        None => Ok(None),
+    }
 }

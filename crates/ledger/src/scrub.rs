@@ -110,7 +110,7 @@ impl Anchors {
         // First the head, then what it stands for: an entry that comes meanwhile is behind it.
         let head = stored_head(engine, domain, anchor);
         let to = match &head {
-            Ok(Some(Some(head))) => head.versions,
+            Ok(Some(head)) => head.versions,
             _ => u64::MAX,
         };
         let (mut versions, mut bytes) = (Vec::new(), 0);

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::ApiError;
 use crate::budget::{BodyBudget, Share};
+use crate::limits::Refused;
 
 /// Pause after which a body counts as stalled while others wait for its memory.
 pub(crate) const STALL_PRESSED: Duration = Duration::from_secs(2);
@@ -168,7 +169,10 @@ impl<'a> Pace<'a> {
         loop {
             match tokio::time::timeout(TICK, body.frame()).await {
                 Ok(None) => return Ok(None),
-                Ok(Some(Err(_))) => {
+                Ok(Some(Err(error))) => {
+                    if let Ok(refused) = error.into_inner().downcast::<Refused>() {
+                        return Err((*refused).into());
+                    }
                     return Err(ApiError::bad_request(
                         "the request body ended early or is not well-formed",
                     ));
@@ -260,7 +264,7 @@ async fn drain(mut body: Body) {
     let _ = tokio::time::timeout(DISCARD_TIME_MAX, reading).await;
 }
 
-fn content_length(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
+pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
     let Some(value) = headers.get(header::CONTENT_LENGTH) else {
         return Ok(None);
     };

@@ -14,6 +14,7 @@ use crate::access_config::AccessConfig;
 use crate::admin_config::AdminConfig;
 use crate::body::BodyLimits;
 use crate::domain_config::DomainConfig;
+use crate::limits::{CallerInConfig, Of, Quotas};
 use crate::observability_config::{MetricsConfig, OtlpConfig, RequestLogConfig};
 use crate::scrub_config::ScrubConfig;
 use crate::setup::Logs;
@@ -120,6 +121,12 @@ pub struct LimitsConfig {
     pub stop_ms_max: u64,
     /// Bytes that stay free on the volume; a write that would go below is answered 507.
     pub free_bytes_min: u64,
+    /// What callers without a credential may use: each address, and in storage all of them together.
+    #[serde(with = "CallerInConfig", skip_serializing_if = "Quotas::is_unlimited")]
+    pub anonymous: Quotas,
+    /// What each credential may use that has no quotas of its own.
+    #[serde(with = "CallerInConfig", skip_serializing_if = "Quotas::is_unlimited")]
+    pub credential: Quotas,
 }
 
 /// `[cors]`
@@ -173,6 +180,8 @@ impl Default for LimitsConfig {
             connections_max: 10_000,
             stop_ms_max: 8_000,
             free_bytes_min: 64 << 20,
+            anonymous: Quotas::default(),
+            credential: Quotas::default(),
         }
     }
 }
@@ -316,6 +325,10 @@ impl Config {
             "access.certificate needs tls.client_ca, and tls.client = \"optional\" or \"required\""
                 .to_owned(),
         )?;
+        let anonymous = limits.anonymous.validate(Of::Address);
+        anonymous.map_err(|error| ConfigError::Invalid(format!("limits.anonymous: {error}")))?;
+        let credential = limits.credential.validate(Of::Credential);
+        credential.map_err(|error| ConfigError::Invalid(format!("limits.credential: {error}")))?;
         require(
             self.scrub.bytes_per_second > 0,
             "scrub.bytes_per_second must be at least 1; scrub.enabled = false switches it off"
@@ -337,7 +350,8 @@ impl Config {
         self.otlp.validate()?;
         // An ApiHub's folder may hold domains that say nothing of their own.
         if self.domains.is_empty() {
-            self.validate_anonymous("access.anonymous", self.access.anonymous)?;
+            let policy = self.access.anonymous;
+            self.validate_anonymous("access.anonymous", policy, &Quotas::default())?;
         }
         for domain in &self.domains {
             self.validate_domain(domain, logs)?;
@@ -395,17 +409,29 @@ impl Config {
         let needs_name = logs == Logs::Kept && !self.node.listen.ip().is_loopback();
         domain.validate(&self.node.log_origin_prefix, needs_name)?;
         let place = format!("anonymous of domain {}", domain.name);
-        self.validate_anonymous(&place, domain.anonymous.unwrap_or(self.access.anonymous))
+        let policy = domain.anonymous.unwrap_or(self.access.anonymous);
+        self.validate_anonymous(&place, policy, &domain.quota)
     }
 
-    /// Refuses that everybody who reaches the node may do everything, unless it was said by name.
-    fn validate_anonymous(&self, place: &str, policy: AnonymousPolicy) -> Result<(), ConfigError> {
+    /// Refuses that everybody who reaches the node may do everything without bounds, unless it was
+    /// said by name.
+    fn validate_anonymous(
+        &self,
+        place: &str,
+        policy: AnonymousPolicy,
+        quota: &Quotas,
+    ) -> Result<(), ConfigError> {
         let open = policy == AnonymousPolicy::All && !self.node.listen.ip().is_loopback();
-        if open && !self.node.anonymous_all_beyond_loopback {
+        let anonymous = &self.limits.anonymous;
+        let is_bounded = anonymous.bytes_up_per_day.is_some()
+            && (anonymous.storage_bytes.is_some() || quota.storage_bytes.is_some());
+        if open && !is_bounded && !self.node.anonymous_all_beyond_loopback {
             return Err(ConfigError::Invalid(format!(
                 "node.listen {} is reachable from other machines, and {place} is \"all\": anyone \
                  may overwrite documents and fill the disk; set it to \"anchor\" (all that wallets \
-                 need), \"read\" or \"none\", or set node.anonymous_all_beyond_loopback = true",
+                 need), \"read\" or \"none\"; or bound it by limits.anonymous.bytes_up_per_day and \
+                 .storage_bytes (or the domain's quota.storage_bytes); or set \
+                 node.anonymous_all_beyond_loopback = true",
                 self.node.listen
             )));
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::AnonymousPolicy;
 use crate::config::ConfigError;
+use crate::limits::{DomainInConfig, Of, Quotas};
 use crate::service_entry::ServiceEntry;
 
 /// `[[domain]]`
@@ -41,6 +42,13 @@ pub struct DomainConfig {
     /// `[domain.log]`
     #[serde(default)]
     pub log: LogConfig,
+    /// What all callers together may use of the domain.
+    #[serde(
+        default,
+        with = "DomainInConfig",
+        skip_serializing_if = "Quotas::is_unlimited"
+    )]
+    pub quota: Quotas,
     /// `[domain.evm]`, for `evm-roots` and `evm`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evm: Option<EvmConfig>,
@@ -205,6 +213,7 @@ impl DomainConfig {
             anchoring: AnchoringKind::Embedded,
             optimistic: false,
             log: LogConfig::default(),
+            quota: Quotas::default(),
             evm: None,
             adapter: None,
             eth_adapter: None,
@@ -260,6 +269,8 @@ impl DomainConfig {
                 )?;
             }
         }
+        let quota = self.quota.validate(Of::Domain);
+        quota.map_err(|error| ConfigError::Invalid(format!("domain {name}: quota: {error}")))?;
         let on_chain = matches!(self.anchoring, AnchoringKind::Evm | AnchoringKind::EvmRoots);
         require(
             on_chain == self.evm.is_some(),

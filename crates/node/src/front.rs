@@ -20,6 +20,7 @@ use crate::access::{Access, Caller, Need, Principal};
 use crate::cors::{Cors, Surface};
 use crate::error::{ApiError, empty, json, raw};
 use crate::guard::{Guard, Way};
+use crate::limits::{Allowance, Limits};
 use crate::metrics::Refusal;
 use crate::observer::Observer;
 use crate::peer::Peer;
@@ -60,19 +61,21 @@ pub(crate) struct Front {
 /// Who may do what, and what each request needs.
 pub(crate) struct Gate {
     pub access: Access,
+    /// Who may use how much.
+    pub limits: Limits,
     /// What each part says of a request.
     pub needs: Vec<Needs>,
 }
 
 impl Gate {
-    /// Lets a request through with its caller, or says why not. `is_own` tells that the front itself
-    /// answers the path.
+    /// Lets a request through with its caller and what that one may use, or says why not. `is_own`
+    /// tells that the front itself answers the path; such a request uses nothing.
     async fn admit<B>(
         &self,
         peer: &Peer,
         request: &mut Request<B>,
         is_own: bool,
-    ) -> Result<(), Box<Response>> {
+    ) -> Result<Option<Allowance>, Box<Response>> {
         let refused = |error: ApiError| Box::new(error.into_response());
         let caller = self.access.authenticate(peer, request.headers()).await;
         let caller = caller.map_err(refused)?;
@@ -85,8 +88,13 @@ impl Gate {
         };
         let need = need.ok_or_else(|| Box::new(empty(StatusCode::NOT_FOUND)))?;
         self.access.admit(&caller, need).map_err(refused)?;
+        let domain = match need {
+            Need::Of { domain, .. } => Some(domain),
+            Need::Open | Need::PerItem { .. } => None,
+        };
+        let allowance = (!is_own).then(|| self.limits.allowance(&caller, domain));
         request.extensions_mut().insert(caller);
-        Ok(())
+        Ok(allowance)
     }
 }
 
@@ -192,21 +200,43 @@ impl Front {
         remaining: Option<u32>,
         mut request: Request<Body>,
     ) -> Response {
+        let mut limits = None;
         if let Some(gate) = &self.gate {
             let is_own = OWN_PATHS.contains(&path.strip_suffix('/').unwrap_or(path));
-            if let Err(refusal) = gate.admit(&peer, &mut request, is_own).await {
-                let (head, body) = request.into_parts();
-                crate::body::discard(&head.headers, body).await;
-                return *refusal;
+            match gate.admit(&peer, &mut request, is_own).await {
+                Err(refusal) => {
+                    let (head, body) = request.into_parts();
+                    crate::body::discard(&head.headers, body).await;
+                    return *refusal;
+                }
+                Ok(allowance) => limits = allowance,
             }
         }
         let caller = request.extensions().get::<Caller>();
         let is_known = caller.is_some_and(|it| *it.principal() != Principal::Anonymous);
-        let mut answer = self.route(path, remaining, request).await;
+        let mut answer = match limits {
+            Some(allowance) => self.limited(allowance, path, request).await,
+            None => self.route(path, remaining, request).await,
+        };
         if is_known {
             keep_private(answer.headers_mut());
         }
         answer
+    }
+
+    /// Keeps the request within what its caller may use.
+    async fn limited(&self, allowance: Allowance, path: &str, request: Request<Body>) -> Response {
+        let (mut head, body) = request.into_parts();
+        let body = match allowance.admit(&head.headers, body) {
+            Ok(body) => body,
+            Err((refusal, body)) => {
+                crate::body::discard(&head.headers, body).await;
+                return because(Refusal("quota"), refusal.into_response());
+            }
+        };
+        head.extensions.insert(allowance.clone());
+        let answer = self.route(path, None, Request::from_parts(head, body));
+        allowance.count_answer(answer.await)
     }
 
     async fn route(&self, path: &str, remaining: Option<u32>, request: Request<Body>) -> Response {

@@ -21,6 +21,7 @@ mod folder;
 mod front;
 mod guard;
 mod key_file;
+mod limits;
 mod listener;
 mod logging;
 pub mod metrics;
@@ -50,7 +51,7 @@ pub use access::{
     TokenFault,
 };
 pub use access_config::{AccessConfig, CertificateConfig};
-pub use admin::{admin_addresses, parse_request, record_act};
+pub use admin::{ScrubSwitch, admin_addresses, parse_request, record_act, scrub_routes};
 pub use admin_config::AdminConfig;
 pub use body::{BodyLimits, discard, hold, receive};
 pub use budget::{BodyBudget, Exhausted, Share};
@@ -60,7 +61,6 @@ pub use config::{
 };
 pub use control::{
     ApiKey, AuditCheck, AuditRecord, Broken, Control, ControlError, Event, KeyRefusal, NewKey,
-    Quotas,
 };
 pub use domain_config::{
     AdapterConfig, AdapterKind, AnchoringKind, DomainConfig, EthAdapterConfig, EvmConfig, Fees,
@@ -73,6 +73,7 @@ pub use front::{Readiness, typed_json};
 pub use key_file::{
     KeyFileError, load as load_key_file, load_or_create as load_or_create_key_file,
 };
+pub use limits::{Allowance, Limits, Of, Quotas, Reserved, Source, StorageQuotas, UsedToday};
 pub use logging::start_logging;
 pub use metrics::{Metrics, Refusal};
 pub use observability_config::{MetricsConfig, MetricsListen, OtlpConfig, RequestLogConfig};

@@ -290,6 +290,7 @@ impl Setup {
             let serving = metrics::serve(listener, metrics, guard, limits, budget, ending());
             beside.push(tokio::spawn(serving));
         }
+        let counters = self.limits.keep_written();
         let (requests_over, over) = tokio::sync::oneshot::channel::<()>();
         let sending = self.spans.take().map(|spans| {
             let over = async { drop(over.await) };
@@ -319,6 +320,7 @@ impl Setup {
         for serving in beside {
             serving.await??;
         }
+        counters.end();
         self.control.write_last_refusals();
         // Spans of the last requests are sent too; how long that may take is configured.
         drop(requests_over);
@@ -361,6 +363,7 @@ impl Setup {
             proxies: TrustedProxies::new(config.node.trusted_proxies.clone()),
             gate: Some(Gate {
                 access: self.access.clone(),
+                limits: self.limits.clone(),
                 needs,
             }),
             rate: self.rate_limiter(),

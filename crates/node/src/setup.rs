@@ -13,6 +13,7 @@ use crate::budget::BodyBudget;
 use crate::config::{Config, NodeConfig};
 use crate::control::Control;
 use crate::domains::{DomainTable, Domains};
+use crate::limits::Limits;
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::service_manager;
@@ -62,6 +63,8 @@ pub struct Setup {
     pub control: Control,
     /// Who may do what.
     pub access: Access,
+    /// Who may use how much.
+    pub limits: Limits,
     /// The certificate in use; `None` where the node speaks plain HTTP.
     pub tls: Option<Tls>,
     /// The budget that the services share.
@@ -153,10 +156,12 @@ impl Setup {
         restore_domains(&config, args.logs, &control, &domains)?;
         let access = Access::new(control.clone(), domains.clone(), &config.access)
             .context("no HTTP client for the issuers of access.oidc")?;
+        let limits = Limits::open(control.clone(), domains.clone(), &config.limits)?;
         Ok(Some(Self {
             domains,
             control,
             access,
+            limits,
             tls,
             budget: BodyBudget::new(config.limits.body_bytes_in_flight_max),
             metrics,

@@ -12,6 +12,7 @@ use super::{Access, Grant, KeyId, Right, Scope};
 use crate::control::Event;
 use crate::domains::Domains;
 use crate::error::ApiError;
+use crate::limits::Quotas;
 
 /// Who makes a request. In the request's extensions. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -22,6 +23,7 @@ struct Inner {
     principal: Principal,
     address: IpAddr,
     grants: Vec<Grant>,
+    quotas: Quotas,
     access: Access,
 }
 
@@ -60,12 +62,14 @@ impl Caller {
         principal: Principal,
         address: IpAddr,
         grants: Vec<Grant>,
+        quotas: Quotas,
         access: Access,
     ) -> Self {
         Self(Arc::new(Inner {
             principal,
             address,
             grants,
+            quotas,
             access,
         }))
     }
@@ -101,6 +105,12 @@ impl Caller {
     #[must_use]
     pub fn grants(&self) -> &[Grant] {
         &self.0.grants
+    }
+
+    /// What the credential may use; those of the anonymous are their address'.
+    #[must_use]
+    pub fn quotas(&self) -> Quotas {
+        self.0.quotas
     }
 
     /// Whether the caller has the right in a domain, by his credential or because anyone has it.

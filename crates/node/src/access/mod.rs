@@ -24,6 +24,7 @@ use crate::access_config::{AccessConfig, CertificateConfig};
 use crate::control::{Control, KeyRefusal, Refusal};
 use crate::domains::{Anchoring, Domains};
 use crate::error::ApiError;
+use crate::limits::Quotas;
 use crate::peer::Peer;
 use crate::process::clock_ms;
 
@@ -129,7 +130,7 @@ impl Access {
             domain: Scope::All,
             role: Role::Administer,
         };
-        self.caller(Principal::AdminToken, address, vec![grant])
+        self.caller(Principal::AdminToken, address, without_quotas(vec![grant]))
     }
 
     /// Notes a wrong admin token, and gives what its sender is told.
@@ -147,7 +148,8 @@ impl Access {
                     id: key.id,
                     name: key.name.clone(),
                 };
-                return Ok(self.caller(principal, address, key.grants.clone()));
+                let given = (key.grants.clone(), key.quotas);
+                return Ok(self.caller(principal, address, given));
             }
             Err(KeyRefusal::Unknown) => {
                 self.0.attempts.failed(address, Instant::now());
@@ -173,7 +175,7 @@ impl Access {
                 grants,
             }) => {
                 let principal = Principal::Token { issuer, subject };
-                return Ok(self.caller(principal, address, grants));
+                return Ok(self.caller(principal, address, without_quotas(grants)));
             }
             Err(OidcError::Invalid(fault)) => {
                 // The rest is known to be no guess, and costs nothing to find out.
@@ -201,7 +203,7 @@ impl Access {
         let mut known = self.0.certificates.iter();
         let found = shown.and_then(|shown| known.find(|it| it.means(shown)).map(|it| (shown, it)));
         let Some((shown, known)) = found else {
-            return Ok(self.caller(Principal::Anonymous, address, Vec::new()));
+            return Ok(self.caller(Principal::Anonymous, address, without_quotas(Vec::new())));
         };
         let name = known.name.clone();
         // It was valid when the connection began.
@@ -211,7 +213,11 @@ impl Access {
             return Err(unauthorized("the client's certificate has expired"));
         }
         let grants = known.grants.clone();
-        Ok(self.caller(Principal::Certificate { name }, address, grants))
+        Ok(self.caller(
+            Principal::Certificate { name },
+            address,
+            without_quotas(grants),
+        ))
     }
 
     /// Whether the caller has what the request needs, as far as its path tells.
@@ -256,8 +262,13 @@ impl Access {
         }
     }
 
-    fn caller(&self, principal: Principal, address: IpAddr, grants: Vec<Grant>) -> Caller {
-        Caller::new(principal, address, grants, self.clone())
+    fn caller(
+        &self,
+        principal: Principal,
+        address: IpAddr,
+        (grants, quotas): (Vec<Grant>, Quotas),
+    ) -> Caller {
+        Caller::new(principal, address, grants, quotas, self.clone())
     }
 
     /// Notes that a caller may not do something, and gives what he is told.
@@ -289,6 +300,11 @@ impl Access {
         };
         self.0.control.note(refusal, clock_ms());
     }
+}
+
+/// What a credential gives that has no quotas of its own.
+fn without_quotas(grants: Vec<Grant>) -> (Vec<Grant>, Quotas) {
+    (grants, Quotas::default())
 }
 
 fn unauthorized(text: impl Into<String>) -> ApiError {

@@ -8,6 +8,7 @@ mod address;
 mod admission;
 mod domains;
 mod modes;
+mod scrub;
 mod status;
 mod token;
 
@@ -46,6 +47,7 @@ use crate::setup::{Logs, Setup};
 
 pub use address::admin_addresses;
 pub(crate) use modes::restore as restore_read_only;
+pub use scrub::{ScrubSwitch, scrub_routes};
 
 /// The longest body of a request, in bytes: the settings of one domain are some hundred.
 const BODY_BYTES_MAX: u64 = 64 << 10;

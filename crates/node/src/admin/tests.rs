@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::access::{Access, Caller};
-use crate::control::{Event, NewKey, Quotas};
+use crate::control::{Event, NewKey};
 use crate::domains::DomainTable;
+use crate::limits::Quotas;
 
 const HOST: &str = "127.0.0.1:8081";
 

@@ -5,11 +5,11 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use rusqlite::{Connection, Row};
-use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use super::{Control, ControlError, Event, KEYS_AGE_MAX};
 use crate::access::{Grant, KeyId, KeyText};
+use crate::limits::{Of, Quotas};
 
 /// Longest name of a key, in characters.
 const NAME_CHARS_MAX: usize = 100;
@@ -36,27 +36,6 @@ pub struct ApiKey {
     /// Milliseconds since the epoch, if it was.
     pub revoked_ms: Option<u64>,
     secret_hash: [u8; 32],
-}
-
-/// What a key may use; `None` is no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
-pub struct Quotas {
-    /// Requests per second in the long run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub requests_per_second: Option<u32>,
-    /// Requests at once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub requests_burst: Option<u32>,
-    /// Bytes of request bodies per day.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bytes_up_per_day: Option<u64>,
-    /// Bytes of answers per day.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bytes_down_per_day: Option<u64>,
-    /// Bytes of bricks that it may have stored, in all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub storage_bytes: Option<u64>,
 }
 
 /// What a key is to be.
@@ -246,13 +225,8 @@ fn validate(new: &NewKey, now_ms: u64) -> Result<(), ControlError> {
     if new.expires_ms.is_some_and(|end| end <= now_ms) {
         return invalid("the key would have ended before it begins".to_owned());
     }
-    let quotas = &new.quotas;
-    if quotas.requests_per_second == Some(0) || quotas.requests_burst == Some(0) {
-        return invalid(
-            "a quota of requests is at least 1; to refuse all, revoke the key".to_owned(),
-        );
-    }
-    Ok(())
+    let quotas = new.quotas.validate(Of::Credential);
+    quotas.map_err(ControlError::Invalid)
 }
 
 fn insert(connection: &Connection, key: &ApiKey) -> Result<(), ControlError> {

@@ -24,7 +24,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use thiserror::Error;
 
 pub use audit::{AuditCheck, AuditRecord, Broken, Event};
-pub use keys::{ApiKey, KeyRefusal, NewKey, Quotas};
+pub use keys::{ApiKey, KeyRefusal, NewKey};
 pub(crate) use refusals::Refusal;
 
 use keys::KeyCache;
@@ -184,7 +184,8 @@ impl Control {
         })
     }
 
-    fn write<T>(
+    /// Carries out a change that is nobody's act: it is not recorded.
+    pub(crate) fn write<T>(
         &self,
         write: impl FnOnce(&Transaction<'_>) -> Result<T, ControlError>,
     ) -> Result<T, ControlError> {

@@ -9,7 +9,7 @@ const APPLICATION_ID: i32 = 0x6b69_6c6e;
 
 /// What leads from each format to the next; the format is the number of steps that were taken.
 /// A step is never changed once it was released.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     // Times are milliseconds since the epoch. `grants` and `quotas` are JSON, as the API has them.
     "CREATE TABLE keys (
         id TEXT PRIMARY KEY,
@@ -44,6 +44,17 @@ const STEPS: [&str; 2] = [
         name TEXT PRIMARY KEY,
         settings TEXT,
         disabled INTEGER NOT NULL
+     ) STRICT;",
+    // Quotas of domains, as JSON, in the place of the configured ones; and what credentials and
+    // domains have used on a day, in days since the epoch.
+    "CREATE TABLE domain_quotas (domain TEXT PRIMARY KEY, quotas TEXT NOT NULL) STRICT;
+     CREATE TABLE used_today (
+        subject TEXT PRIMARY KEY,
+        day INTEGER NOT NULL,
+        bytes_up INTEGER NOT NULL,
+        bytes_down INTEGER NOT NULL,
+        bricks INTEGER NOT NULL,
+        anchors INTEGER NOT NULL
      ) STRICT;",
 ];
 

@@ -4,6 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::access::{Grant, KeyText};
+use crate::limits::Quotas;
 
 fn opened() -> (TempDir, Control) {
     let folder = tempfile::tempdir().unwrap();
