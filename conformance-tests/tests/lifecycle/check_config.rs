@@ -34,6 +34,19 @@ connections_max = 9
 stop_ms_max = 10
 free_bytes_min = 11
 
+[limits.anonymous]
+requests_per_second = 21
+requests_burst = 22
+bytes_up_per_day = 23
+bytes_down_per_day = 24
+bricks_per_day = 25
+anchors_per_day = 26
+storage_bytes = 27
+storage_bricks = 28
+
+[limits.credential]
+requests_per_second = 29
+
 [cors]
 origins = ["https://wallet.example"]
 
@@ -55,6 +68,10 @@ brick_storages = ["http://bricks.example"]
 anchoring_services = ["http://anchors.example"]
 anchoring = "evm"
 optimistic = true
+
+[domain.quota]
+anchors = 31
+versions = 32
 
 [domain.log]
 origin = "logs.example/one"

@@ -79,6 +79,18 @@ fn mistakes_in_the_configuration_file_are_named() -> Result<()> {
         &["rate_limit.burst", "at least 1"],
     )?;
     check(
+        "[limits.anonymous]\nrequests_per_second = 0",
+        &["limits.anonymous: requests_per_second is 0", "at least 1"],
+    )?;
+    check(
+        "[limits.credential]\nanchors = 5",
+        &["unknown field `anchors`"],
+    )?;
+    check(
+        "[[domain]]\nname = \"a\"\nquota = { requests_burst = 5 }",
+        &["domain a: quota: requests_burst", "requests_per_second"],
+    )?;
+    check(
         "[scrub]\nbytes_per_second = 0",
         &["scrub.bytes_per_second", "at least 1"],
     )?;
