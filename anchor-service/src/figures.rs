@@ -1,10 +1,13 @@
 //! What the ledgers show in `/metrics`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::{DomainFigures, LogFigures};
+use ledger::{DomainFigures, LogFigures, ScrubState, Scrubber};
 use node::Domains;
-use node::metrics::{Collector, Family, Kind, Samples, StoreFigures, sampled, store};
+use node::metrics::{
+    Collector, Family, Kind, Samples, ScrubFigures, StoreFigures, sampled, scrub, store,
+};
 
 use crate::backends::{Backend, Backends};
 
@@ -63,12 +66,29 @@ const FAMILIES: &[Family] = &[
     family(PUBLISHER_TROUBLE, "1 while no roots can be published."),
 ];
 
-/// The collectors: the store, and the ledger of each domain that is served.
+/// A scrub's state as figures.
+fn scrub_figures(state: &ScrubState) -> ScrubFigures {
+    let (current, last) = (
+        state.current.unwrap_or_default(),
+        state.last.unwrap_or_default(),
+    );
+    ScrubFigures {
+        is_running: state.is_running,
+        pass_bytes: current.bytes,
+        pass_damaged: current.damaged,
+        last_ended_ms: last.ended_ms,
+        last_bytes: last.bytes,
+        last_damaged: last.damaged,
+    }
+}
+
+/// The collectors: the store, its scrub, and the ledger of each domain that is served.
 ///
 /// # Errors
 /// When the names are taken.
 pub(crate) fn collectors(
     backends: &Backends,
+    scrubber: &Arc<Scrubber>,
     domains: &Domains,
 ) -> anyhow::Result<Vec<Box<dyn Collector>>> {
     let ledger = backends.embedded().clone();
@@ -82,6 +102,8 @@ pub(crate) fn collectors(
             histograms: figures.histograms,
         }
     })?;
+    let scrubber = Arc::clone(scrubber);
+    let of_scrub = scrub("anchors", move || scrub_figures(&scrubber.state()))?;
     let (backends, domains) = (backends.clone(), domains.clone());
     let of_domains = sampled(FAMILIES, move |samples| {
         let table = domains.table();
@@ -97,7 +119,7 @@ pub(crate) fn collectors(
             }
         }
     })?;
-    Ok(vec![of_store, of_domains])
+    Ok(vec![of_store, of_scrub, of_domains])
 }
 
 fn set(samples: &mut Samples, backend: &Backend, figures: &DomainFigures) {

@@ -80,7 +80,6 @@ async fn open_now(setup: &Setup) -> anyhow::Result<Part> {
             listeners.push(eth_adapter::listener(setup, served, backend)?);
         }
     }
-    let collectors = figures::collectors(&backends, &setup.domains)?;
     let opened = backends.clone();
     let open_domain: OpenDomain = Arc::new(move |domain| {
         let backends = opened.clone();
@@ -94,6 +93,7 @@ async fn open_now(setup: &Setup) -> anyhow::Result<Part> {
         pause_between: Duration::from_secs(config.scrub.pause_between_s),
     };
     let scrubber = Arc::new(backends.embedded().scrub(scrub)?);
+    let collectors = figures::collectors(&backends, &scrubber, &setup.domains)?;
     let scrubbing = scrub::Scrub(Arc::clone(&scrubber));
     let admin = admin::routes(backends.clone(), setup)
         .merge(node::scrub_routes(scrubbing, setup.control.clone()));

@@ -65,7 +65,6 @@ fn open_now(setup: &Setup) -> anyhow::Result<Part> {
         mode: Mode::Serve,
     };
     let store = BrickStore::open(&config.node.data.join("bricks"), options)?;
-    let collectors = figures::collectors(&store, &setup.domains)?;
     let checked = store.clone();
     let readiness: Readiness = Arc::new(move || checked.readiness().map_err(str::to_owned));
     let scrub = ScrubOptions {
@@ -79,6 +78,7 @@ fn open_now(setup: &Setup) -> anyhow::Result<Part> {
         &scrubber,
         setup.control.clone(),
     ));
+    let collectors = figures::collectors(&store, &scrubber, &setup.domains)?;
     let bricks = Bricks {
         _scrubber: scrubber,
         store,

@@ -147,6 +147,7 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli, matches: &ArgMatches) -> ExitCode {
     let common = &cli.common;
+    start_logging(&cli.command);
     let outcome = match &cli.command {
         Command::Serve(args) => {
             if let Err(failure) = refuse_client_options(matches, "kiln serve") {
@@ -178,6 +179,16 @@ fn run(cli: &Cli, matches: &ArgMatches) -> ExitCode {
         Command::ExitCodes => exit::print_codes(common.output()),
     };
     outcome.unwrap_or_else(|failure| failure.report()).into()
+}
+
+/// What a command logs is for who looks for it. What serves has a configuration for it.
+fn start_logging(command: &Command) {
+    let serves = matches!(command, Command::Serve(_) | Command::Witness(_));
+    if let Ok(filter) = std::env::var("KILN_LOG")
+        && !serves
+    {
+        node::start_logging(node::LogFormat::Human, Some(&filter));
+    }
 }
 
 /// The shared options are accepted everywhere; where one would do nothing, it is refused.

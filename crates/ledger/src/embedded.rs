@@ -19,7 +19,7 @@ use crate::judge::next_head;
 use crate::keys::{self, StoredHead};
 use crate::migrate;
 use crate::quota::{AnchorQuota, Quotas};
-use crate::shared::{Shared, corrupt};
+use crate::shared::{Shared, Tail, corrupt};
 
 /// How often a write is judged again because another one came first. Each time means that somebody
 /// else succeeded on the same anchor.
@@ -273,7 +273,10 @@ impl Ledger for EmbeddedLedger {
                             next += 1;
                             Ok(())
                         }
-                        _ => Err(corrupt(format!("history of {anchor} at version {next}"))),
+                        _ => Err(corrupt(format!(
+                            "history of {} at version {next}",
+                            Tail(&anchor)
+                        ))),
                     }
                 },
             )?;
@@ -402,7 +405,7 @@ fn load(shared: &Shared, id: &AnchorId) -> Result<Judged, LedgerError> {
         });
     };
     let head = Head::restore(&stored.value, stored.transferred_to.as_deref())
-        .map_err(|error| corrupt(format!("head of {}: {error}", id.as_str())))?;
+        .map_err(|error| corrupt(format!("head of {}: {error}", Tail(id.as_str()))))?;
     Ok(Judged {
         id: id.clone(),
         ground: stored.versions,

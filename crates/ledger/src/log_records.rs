@@ -6,7 +6,7 @@ use engine::{DomainId, EngineError};
 use translog::{BundleId, Hash, Opening, Salt, TILE_WIDTH, TileId, TileSet, Tree};
 
 use crate::keys::{self, LogRecord};
-use crate::shared::{Shared, corrupt};
+use crate::shared::{Shared, Tail, corrupt};
 
 /// Size and root of a log, as the last batch left them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,7 +240,7 @@ impl Shared {
         match self.engine.get_with(keys::ANCHORS, &key, read)? {
             None => Ok(None),
             Some(Some(version)) => Ok(Some(version)),
-            Some(None) => Err(corrupt(format!("version {version} of {anchor}"))),
+            Some(None) => Err(corrupt(format!("version {version} of {}", Tail(anchor)))),
         }
     }
 

@@ -51,7 +51,7 @@ impl Shared {
         {
             None => Ok(None),
             Some(Some(head)) => Ok(Some(head)),
-            Some(None) => Err(corrupt(format!("head of {anchor}")).into()),
+            Some(None) => Err(corrupt(format!("head of {}", Tail(anchor))).into()),
         }
     }
 
@@ -65,6 +65,17 @@ impl Shared {
             Some(Some(total)) => Ok(total),
             Some(None) => Err(corrupt("the number of anchors of a domain".to_owned()).into()),
         }
+    }
+}
+
+/// The end of an anchor id, for logs: who looks for it finds it by `kiln store check`, and nobody
+/// else learns which anchor it is.
+pub(crate) struct Tail<'a>(pub(crate) &'a str);
+
+impl std::fmt::Display for Tail<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let start = self.0.len().saturating_sub(8);
+        write!(f, "the anchor …{}", self.0.get(start..).unwrap_or_default())
     }
 }
 

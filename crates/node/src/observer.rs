@@ -55,6 +55,8 @@ pub(crate) struct Observation {
     status: Option<StatusCode>,
     refusal: Option<&'static str>,
     is_whole: bool,
+    /// Whether the answer ended early because it could not be read to its end here.
+    is_broken: bool,
     span: Span,
     line: Line,
 }
@@ -119,6 +121,7 @@ impl Observer {
             status: None,
             refusal: None,
             is_whole: false,
+            is_broken: false,
             span,
             line: self.line,
         };
@@ -181,6 +184,7 @@ impl Drop for Observation {
     fn drop(&mut self) {
         let outcome = match self.status {
             Some(status) if self.is_whole => Outcome::of(status),
+            _ if self.is_broken => Outcome::Failed,
             _ => Outcome::Cut,
         };
         let elapsed = self.started.elapsed();
@@ -273,7 +277,7 @@ impl hyper::body::Body for Sent {
                 let is_all = self.length.is_some_and(|length| self.seen.sent >= length);
                 self.seen.is_whole = is_all || self.body.is_end_stream();
             }
-            Some(Err(_)) => self.seen.is_whole = false,
+            Some(Err(_)) => self.seen.is_broken = true,
             None => self.seen.is_whole = true,
         }
         Poll::Ready(frame)

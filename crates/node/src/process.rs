@@ -17,6 +17,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{Method, Request, StatusCode};
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -322,10 +323,11 @@ impl Setup {
         }
         counters.end();
         self.control.write_last_refusals();
-        // Spans of the last requests are sent too; how long that may take is configured.
         drop(requests_over);
-        if let Some(sending) = sending {
-            sending.await?;
+        if let Some(sending) = sending
+            && timeout(LEFTOVERS_TIME_MAX, sending).await.is_err()
+        {
+            tracing::warn!("the spans of the last requests could not be sent in time");
         }
         tracing::info!("stopped");
         Ok(locks)

@@ -10,6 +10,7 @@
 mod answer;
 mod pause;
 mod peer;
+mod trace;
 mod write;
 
 use std::collections::BTreeSet;

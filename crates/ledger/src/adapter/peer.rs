@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::time::{Instant, timeout};
 
 use super::answer::{parse_history, parse_last};
+use super::trace;
 use super::write::Open;
 use super::{AdapterKind, AdapterOptions};
 use crate::contract::Entry;
@@ -217,6 +218,7 @@ impl Peer {
         if let Some(token) = &self.token {
             request.headers_mut().insert(AUTHORIZATION, token.clone());
         }
+        trace::add_to(request.headers_mut());
         request
     }
 

@@ -9,6 +9,7 @@ mod node;
 mod process;
 mod requests;
 mod sampled;
+mod scrub;
 mod serving;
 mod store;
 
@@ -22,6 +23,7 @@ pub(crate) use node::collector as node_collector;
 pub use requests::Refusal;
 pub(crate) use requests::{Finished, Outcome, RequestMetrics, reason_of};
 pub use sampled::{Family, Kind, Samples, sampled};
+pub use scrub::{ScrubFigures, scrub};
 pub use serving::routes;
 pub(crate) use serving::serve;
 pub use store::{HistogramFigures, StoreFigures, store};

@@ -61,7 +61,9 @@ impl Sender {
         })
     }
 
-    /// Sends until `stop`, then what is left, for as long as one sending may take.
+    /// Sends until `stop`, then what is left.
+    ///
+    /// **Cancellation:** spans that were not sent are lost.
     pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         let mut batch = Vec::with_capacity(BATCH_MAX);
@@ -71,23 +73,17 @@ impl Sender {
                 () = gather(&mut self.spans, &mut batch) => self.send(&mut batch).await,
             }
         }
-        let deadline = Instant::now() + self.time_max;
-        let rest = async {
-            loop {
-                while batch.len() < BATCH_MAX {
-                    let Ok(span) = self.spans.try_recv() else {
-                        break;
-                    };
-                    batch.push(span);
-                }
-                if batch.is_empty() {
-                    return;
-                }
-                self.send(&mut batch).await;
+        loop {
+            while batch.len() < BATCH_MAX {
+                let Ok(span) = self.spans.try_recv() else {
+                    break;
+                };
+                batch.push(span);
             }
-        };
-        if timeout_at(deadline, rest).await.is_err() {
-            tracing::warn!("the last spans could not be sent before the end");
+            if batch.is_empty() {
+                return;
+            }
+            self.send(&mut batch).await;
         }
     }
 
