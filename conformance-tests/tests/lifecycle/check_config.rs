@@ -55,6 +55,19 @@ enabled = false
 burst = 12
 refill_per_second = 13
 
+[metrics]
+listen = "127.0.0.1:21"
+plaintext_beyond_loopback = true
+
+[log]
+requests = true
+
+[otlp]
+endpoint = "http://127.0.0.1:4318/v1/traces"
+sample_ratio = 0.5
+headers_file = "headers"
+timeout_ms = 22
+
 [scrub]
 enabled = false
 bytes_per_second = 14

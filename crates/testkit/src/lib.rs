@@ -10,18 +10,21 @@
 //! - [`tools`] and [`anvil`]: other people's tools, and a real Ethereum chain.
 //! - [`owner`]: signs the values of an anchor.
 //! - [`record`]: what a client knows of its writes, outside the system under test.
+//! - [`prometheus`] and [`collector`]: what scrapes a node's metrics, and what takes its traces.
 //! - [`random`]: randomness whose seed is printed.
 //! - [`store`] and [`memory`]: what the node's own check says, and what memory it holds.
 
 pub mod anvil;
 pub mod binaries;
 pub mod caller;
+pub mod collector;
 pub mod eth_adapter;
 pub mod http;
 pub mod liar;
 pub mod memory;
 pub mod owner;
 pub mod process;
+pub mod prometheus;
 pub mod random;
 pub mod record;
 pub mod server;

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
@@ -36,6 +37,7 @@ pub struct Launch {
     program: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
+    stderr_file: Option<PathBuf>,
 }
 
 impl Launch {
@@ -54,6 +56,7 @@ impl Launch {
             program,
             arguments: Vec::new(),
             environment: Vec::new(),
+            stderr_file: None,
         }
     }
 
@@ -69,6 +72,13 @@ impl Launch {
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         let pair = (OsString::from(name), value.as_ref().to_owned());
         self.environment.push(pair);
+        self
+    }
+
+    /// Standard error of a [`NodeProcess`] goes into this file, whole; none of it is in messages then.
+    #[must_use]
+    pub fn stderr_to(mut self, file: &Path) -> Self {
+        self.stderr_file = Some(file.to_owned());
         self
     }
 
@@ -176,6 +186,10 @@ impl NodeProcess {
     pub fn start(launch: &Launch) -> Result<Self, ProcessError> {
         let mut command = launch.command();
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some(file) = &launch.stderr_file {
+            let file = File::options().create(true).append(true).open(file)?;
+            command.stderr(file);
+        }
         let mut child = command.spawn()?;
         let stderr = Arc::new(Mutex::new(VecDeque::new()));
         let stderr_reader = child.stderr.take().map(|pipe| {

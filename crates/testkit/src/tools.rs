@@ -50,6 +50,23 @@ pub fn python() -> Result<PathBuf, MissingTool> {
     in_tools("python/bin/python").ok_or(MissingTool { tool })
 }
 
+/// The `promtool` of `KILN_TOOLS`.
+///
+/// # Errors
+/// [`MissingTool`] when it is not there.
+pub fn promtool() -> Result<PathBuf, MissingTool> {
+    in_tools("bin/promtool").ok_or(MissingTool { tool: "promtool" })
+}
+
+/// The `prometheus` of `KILN_TOOLS`.
+///
+/// # Errors
+/// [`MissingTool`] when it is not there.
+pub fn prometheus() -> Result<PathBuf, MissingTool> {
+    let tool = "prometheus";
+    in_tools("bin/prometheus").ok_or(MissingTool { tool })
+}
+
 /// The folder that holds the npm package `solc`.
 ///
 /// # Errors
