@@ -13,6 +13,7 @@ use crate::access::AnonymousPolicy;
 use crate::access_config::AccessConfig;
 use crate::admin_config::AdminConfig;
 use crate::body::BodyLimits;
+use crate::config_origin::{Origin, Origins, Setting, public, row};
 use crate::domain_config::DomainConfig;
 use crate::limits::{CallerInConfig, Of, Quotas};
 use crate::observability_config::{MetricsConfig, OtlpConfig, RequestLogConfig};
@@ -218,9 +219,17 @@ pub enum ConfigError {
         #[source]
         source: Box<toml::de::Error>,
     },
-    /// A value is out of its range, or two do not go together.
+    /// A value is out of its range, or two do not go together. The text names the keys.
     #[error("{0}")]
     Invalid(String),
+    /// The same, with the values and where they were read from.
+    #[error("{rule} ({})", row(settings))]
+    Refused {
+        /// What is not right, and what is.
+        rule: String,
+        /// The values that it is about.
+        settings: Vec<Setting>,
+    },
 }
 
 impl Config {
@@ -234,6 +243,20 @@ impl Config {
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
+        Self::load_with_origins(defaults, file, environment).map(|(config, _)| config)
+    }
+
+    /// The same, and where each value was read from.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn load_with_origins(
+        defaults: toml::Table,
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(Self, Origins), ConfigError> {
+        let mut origins = Origins::default();
+        origins.note_all(&defaults, &Origin::ApiHub);
         let from_file = match file {
             None => toml::Table::new(),
             Some(path) => {
@@ -248,6 +271,9 @@ impl Config {
                 parse(&origin, &text)?
             }
         };
+        if let Some(path) = file {
+            origins.note_all(&from_file, &Origin::File(path.to_owned()));
+        }
         let mut table = defaults;
         for (section, value) in from_file {
             match (table.get_mut(&section), value) {
@@ -256,16 +282,20 @@ impl Config {
             }
         }
         for (name, value) in environment {
-            apply_variable(&mut table, &name, &value)?;
+            let Some(key) = apply_variable(&mut table, &name, &value)? else {
+                continue;
+            };
+            // One by one, so that the variable can be named.
+            parse_table(&table, || {
+                format!("the variable {name} = {}", public(&value))
+            })?;
+            origins.note(&key, Origin::Variable(name));
         }
-        let mut config: Self = table.try_into().map_err(|source| ConfigError::Parse {
-            origin: "the environment (KILN__…)".to_owned(),
-            source: Box::new(source),
-        })?;
+        let mut config = parse_table(&table, || "the configuration".to_owned())?;
         if config.domains.is_empty() {
             config.domains = vec![DomainConfig::named(default_domain()?)];
         }
-        Ok(config)
+        Ok((config, origins))
     }
 
     /// Refuses values that would break a promise.
@@ -291,7 +321,8 @@ impl Config {
         require(
             limits.body_bytes_in_flight_max >= largest.saturating_mul(2),
             format!(
-                "limits.body_bytes_in_flight_max must hold two of the largest bodies, {largest} bytes each"
+                "limits.body_bytes_in_flight_max must hold two of the largest bodies, {largest} \
+                 bytes each (limits.brick_bytes_max, limits.document_bytes_max)"
             ),
         )?;
         require(
@@ -303,21 +334,22 @@ impl Config {
             (1..=1_000_000).contains(&limits.connections_max),
             "limits.connections_max must be between 1 and 1000000".to_owned(),
         )?;
-        let times = [
-            limits.header_ms_max,
-            limits.body_idle_ms_max,
-            limits.write_stall_ms_max,
-        ];
-        require(
-            times.iter().all(|time| (1..=3_600_000).contains(time)),
-            "limits.header_ms_max, body_idle_ms_max and write_stall_ms_max must be between 1 \
-             and 3600000"
-                .to_owned(),
-        )?;
-        require(
-            self.rate_limit.burst > 0 && self.rate_limit.refill_per_second > 0,
-            "rate_limit.burst and rate_limit.refill_per_second must be at least 1".to_owned(),
-        )?;
+        for (key, time) in [
+            ("header_ms_max", limits.header_ms_max),
+            ("body_idle_ms_max", limits.body_idle_ms_max),
+            ("write_stall_ms_max", limits.write_stall_ms_max),
+        ] {
+            require(
+                (1..=3_600_000).contains(&time),
+                format!("limits.{key} must be between 1 and 3600000"),
+            )?;
+        }
+        for (key, value) in [
+            ("burst", self.rate_limit.burst),
+            ("refill_per_second", self.rate_limit.refill_per_second),
+        ] {
+            require(value > 0, format!("rate_limit.{key} must be at least 1"))?;
+        }
         self.tls.validate()?;
         self.access.validate()?;
         require(
@@ -408,6 +440,16 @@ impl Config {
     ) -> Result<(), ConfigError> {
         let needs_name = logs == Logs::Kept && !self.node.listen.ip().is_loopback();
         domain.validate(&self.node.log_origin_prefix, needs_name)?;
+        let served = domain.eth_adapter.as_ref();
+        let open = served.is_some_and(|served| !served.listen.ip().is_loopback());
+        if open && !self.tls.is_on() && !self.node.plaintext_beyond_loopback {
+            return Err(ConfigError::Invalid(format!(
+                "domain {}: eth_adapter.listen is reachable from other machines, and the token of \
+                 its callers would cross the network in clear; set tls.certificate and tls.key, or \
+                 listen on 127.0.0.1, or set node.plaintext_beyond_loopback = true",
+                domain.name
+            )));
+        }
         let place = format!("anonymous of domain {}", domain.name);
         let policy = domain.anonymous.unwrap_or(self.access.anonymous);
         self.validate_anonymous(&place, policy, &domain.quota)
@@ -479,17 +521,34 @@ fn parse<T: serde::de::DeserializeOwned>(origin: &str, text: &str) -> Result<T, 
     })
 }
 
-fn apply_variable(table: &mut toml::Table, name: &str, value: &str) -> Result<(), ConfigError> {
+fn parse_table(
+    table: &toml::Table,
+    origin: impl FnOnce() -> String,
+) -> Result<Config, ConfigError> {
+    let parsed = table.clone().try_into();
+    parsed.map_err(|source| ConfigError::Parse {
+        origin: origin(),
+        source: Box::new(source),
+    })
+}
+
+/// Puts the value of a variable in its place; gives section and key, `None` if it is not for us.
+fn apply_variable(
+    table: &mut toml::Table,
+    name: &str,
+    value: &str,
+) -> Result<Option<String>, ConfigError> {
     let Some(rest) = name.strip_prefix(ENV_PREFIX) else {
-        return Ok(());
+        return Ok(None);
     };
     let Some((section, key)) = rest.split_once("__") else {
         return Err(ConfigError::Invalid(format!(
             "the variable {name} should read KILN__SECTION__KEY"
         )));
     };
+    let (section_name, key) = (section.to_ascii_lowercase(), key.to_ascii_lowercase());
     let section = table
-        .entry(section.to_ascii_lowercase())
+        .entry(section_name.clone())
         .or_insert_with(|| toml::Value::Table(toml::Table::new()));
     let Some(section) = section.as_table_mut() else {
         return Err(ConfigError::Invalid(format!(
@@ -501,124 +560,10 @@ fn apply_variable(table: &mut toml::Table, name: &str, value: &str) -> Result<()
     let value = parsed
         .and_then(|mut table| table.remove("value"))
         .unwrap_or_else(|| toml::Value::String(value.to_owned()));
-    section.insert(key.to_ascii_lowercase(), value);
-    Ok(())
+    let whole = format!("{section_name}.{key}");
+    section.insert(key, value);
+    Ok(Some(whole))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("kiln.toml");
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a test's input need not be durable"
-        )]
-        std::fs::write(&file, text).unwrap();
-        let pairs = environment
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Config::load(toml::Table::new(), Some(&file), pairs)
-            .and_then(|config| config.validate(Logs::Kept).map(|()| config))
-    }
-
-    #[test]
-    fn no_file_is_a_valid_configuration() {
-        let config = Config::load(toml::Table::new(), None, []).unwrap();
-        config.validate(Logs::Kept).unwrap();
-        assert_eq!(config.domains[0].name.as_str(), "default");
-        assert!(config.node.listen.ip().is_loopback());
-    }
-
-    #[test]
-    fn what_is_printed_has_the_same_effect() {
-        let config = Config::load(toml::Table::new(), None, []).unwrap();
-        assert_eq!(load(&config.to_toml().unwrap(), &[]).unwrap(), config);
-    }
-
-    #[test]
-    fn a_batch_takes_half_of_the_budget_at_most() {
-        let mut limits = LimitsConfig::default();
-        assert_eq!(limits.batch_bytes(), 64 << 20);
-        limits.body_bytes_in_flight_max = 40 << 20;
-        assert_eq!(limits.batch_bytes(), 20 << 20);
-        limits.batch_bytes_max = 7;
-        assert_eq!(limits.batch_bytes(), 7);
-    }
-
-    #[test]
-    fn variables_override_the_file() {
-        let environment = [
-            ("KILN__NODE__READ_ONLY", "true"),
-            ("KILN__NODE__LISTEN", "127.0.0.1:0"),
-            ("KILN__LIMITS__CONNECTIONS_MAX", "7"),
-            ("KILN__CORS__ORIGINS", "[\"https://a.example\"]"),
-            ("PATH", "/bin"),
-        ];
-        let config = load("[node]\nlisten = \"127.0.0.1:1\"", &environment).unwrap();
-        assert!(config.node.read_only);
-        assert_eq!(config.node.listen.port(), 0);
-        assert_eq!(config.limits.connections_max, 7);
-        assert_eq!(config.cors.origins, ["https://a.example"]);
-    }
-
-    #[test]
-    fn only_who_keeps_logs_needs_their_names() {
-        let text = "[node]\nlisten = \"0.0.0.0:1\"\nplaintext_beyond_loopback = true\nanonymous_all_beyond_loopback = true";
-        let refused = load(text, &[]).unwrap_err().to_string();
-        assert!(refused.contains("log.origin"), "{refused}");
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("kiln.toml");
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a test's input need not be durable"
-        )]
-        std::fs::write(&file, text).unwrap();
-        let config = Config::load(toml::Table::new(), Some(&file), []).unwrap();
-        config.validate(Logs::Elsewhere).unwrap();
-    }
-
-    #[test]
-    fn mistakes_are_refused_and_named() {
-        let check = |text: &str, environment: &[(&str, &str)], part: &str| {
-            let error = anyhow::Error::from(load(text, environment).unwrap_err());
-            assert!(
-                format!("{error:#}").contains(part),
-                "{error:#} does not name {part}"
-            );
-        };
-        check("[node]\nlistne = 1", &[], "listne");
-        check("[limits]\nbrick_bytes_max = 10000063", &[], "10000064");
-        check(
-            "[limits]\nbody_bytes_in_flight_max = 1",
-            &[],
-            "body_bytes_in_flight_max",
-        );
-        check(
-            "[node]\nlisten = \"0.0.0.0:80\"",
-            &[],
-            "plaintext_beyond_loopback",
-        );
-        check("[[domain]]\nname = \"..\"", &[], "domain");
-        check(
-            "[[domain]]\nname = \"a\"\n[[domain]]\nname = \"a\"",
-            &[],
-            "twice",
-        );
-        check(
-            "[[domain]]\nname = \"a\"\n[domain.log]\norigin = \"https://a/b\"",
-            &[],
-            "\"https://a/b\"",
-        );
-        check(
-            "[[domain]]\nname = \"a\"\nanchoring = \"evm\"\n[domain.evm]\nrpc = \"http://h\"\n\
-             chain_id = 1\ncontract = \"0x\"",
-            &[],
-            "confirmations = 12",
-        );
-        check("", &[("KILN__NODE", "1")], "KILN__SECTION__KEY");
-        check("", &[("KILN__NODE__LISTNE", "1")], "listne");
-    }
-}
+mod tests;

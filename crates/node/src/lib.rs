@@ -11,6 +11,7 @@ pub mod apihub;
 mod body;
 mod budget;
 mod config;
+mod config_origin;
 mod connection;
 mod control;
 mod cors;
@@ -59,6 +60,7 @@ pub use config::{
     BRICK_BYTES_FLOOR, Config, ConfigError, CorsConfig, LimitsConfig, LogFormat, NodeConfig,
     RateLimitConfig,
 };
+pub use config_origin::{Origin, Origins, Setting};
 pub use control::{
     ApiKey, AuditCheck, AuditRecord, Broken, Control, ControlError, Event, KeyRefusal, NewKey,
 };

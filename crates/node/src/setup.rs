@@ -11,6 +11,7 @@ use crate::access::Access;
 use crate::apihub::{ApiHub, Settings, Unserved};
 use crate::budget::BodyBudget;
 use crate::config::{Config, NodeConfig};
+use crate::config_origin::Origin;
 use crate::control::Control;
 use crate::domains::{DomainTable, Domains};
 use crate::limits::Limits;
@@ -112,7 +113,8 @@ impl Setup {
             table = Some(apihub.domains(&mut warn)?);
         }
         let variables = environment.iter().cloned();
-        let mut config = Config::load(defaults, args.config.as_deref(), variables)?;
+        let (mut config, mut origins) =
+            Config::load_with_origins(defaults, args.config.as_deref(), variables)?;
         // The reference's switch, so that an operator's scripts keep working.
         config.node.read_only |= variable("READ_ONLY_MODE") == Some("true");
         if table.is_some() {
@@ -123,14 +125,18 @@ impl Setup {
         }
         if let Some(data) = &args.data {
             config.node.data.clone_from(data);
+            origins.note("node.data", Origin::CommandLine("--data"));
         }
         if let Some(listen) = args.listen {
             config.node.listen = listen;
+            origins.note("node.listen", Origin::CommandLine("--listen"));
         }
-        config.validate(args.logs)?;
-        for domain in table.iter().flat_map(DomainTable::anchored) {
-            config.validate_domain(domain, args.logs)?;
-        }
+        let anchored = table.iter().flat_map(DomainTable::anchored);
+        let judged = config.validate(args.logs).and_then(|()| {
+            let mut domains = anchored.map(|domain| config.validate_domain(domain, args.logs));
+            domains.try_for_each(|judged| judged)
+        });
+        judged.map_err(|error| origins.explain(&config, error))?;
         let tls = Tls::open(&config.tls)?;
         if args.check_config {
             for line in &warnings {

@@ -1,0 +1,116 @@
+//! Files, variables and defaults together.
+
+use super::*;
+
+fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kiln.toml");
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test's input need not be durable"
+    )]
+    std::fs::write(&file, text).unwrap();
+    let pairs = environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::load(toml::Table::new(), Some(&file), pairs)
+        .and_then(|config| config.validate(Logs::Kept).map(|()| config))
+}
+
+#[test]
+fn no_file_is_a_valid_configuration() {
+    let config = Config::load(toml::Table::new(), None, []).unwrap();
+    config.validate(Logs::Kept).unwrap();
+    assert_eq!(config.domains[0].name.as_str(), "default");
+    assert!(config.node.listen.ip().is_loopback());
+}
+
+#[test]
+fn what_is_printed_has_the_same_effect() {
+    let config = Config::load(toml::Table::new(), None, []).unwrap();
+    assert_eq!(load(&config.to_toml().unwrap(), &[]).unwrap(), config);
+}
+
+#[test]
+fn a_batch_takes_half_of_the_budget_at_most() {
+    let mut limits = LimitsConfig::default();
+    assert_eq!(limits.batch_bytes(), 64 << 20);
+    limits.body_bytes_in_flight_max = 40 << 20;
+    assert_eq!(limits.batch_bytes(), 20 << 20);
+    limits.batch_bytes_max = 7;
+    assert_eq!(limits.batch_bytes(), 7);
+}
+
+#[test]
+fn variables_override_the_file() {
+    let environment = [
+        ("KILN__NODE__READ_ONLY", "true"),
+        ("KILN__NODE__LISTEN", "127.0.0.1:0"),
+        ("KILN__LIMITS__CONNECTIONS_MAX", "7"),
+        ("KILN__CORS__ORIGINS", "[\"https://a.example\"]"),
+        ("PATH", "/bin"),
+    ];
+    let config = load("[node]\nlisten = \"127.0.0.1:1\"", &environment).unwrap();
+    assert!(config.node.read_only);
+    assert_eq!(config.node.listen.port(), 0);
+    assert_eq!(config.limits.connections_max, 7);
+    assert_eq!(config.cors.origins, ["https://a.example"]);
+}
+
+#[test]
+fn only_who_keeps_logs_needs_their_names() {
+    let text = "[node]\nlisten = \"0.0.0.0:1\"\nplaintext_beyond_loopback = true\nanonymous_all_beyond_loopback = true";
+    let refused = load(text, &[]).unwrap_err().to_string();
+    assert!(refused.contains("log.origin"), "{refused}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kiln.toml");
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test's input need not be durable"
+    )]
+    std::fs::write(&file, text).unwrap();
+    let config = Config::load(toml::Table::new(), Some(&file), []).unwrap();
+    config.validate(Logs::Elsewhere).unwrap();
+}
+
+#[test]
+fn mistakes_are_refused_and_named() {
+    let check = |text: &str, environment: &[(&str, &str)], part: &str| {
+        let error = anyhow::Error::from(load(text, environment).unwrap_err());
+        assert!(
+            format!("{error:#}").contains(part),
+            "{error:#} does not name {part}"
+        );
+    };
+    check("[node]\nlistne = 1", &[], "listne");
+    check("[limits]\nbrick_bytes_max = 10000063", &[], "10000064");
+    check(
+        "[limits]\nbody_bytes_in_flight_max = 1",
+        &[],
+        "body_bytes_in_flight_max",
+    );
+    check(
+        "[node]\nlisten = \"0.0.0.0:80\"",
+        &[],
+        "plaintext_beyond_loopback",
+    );
+    check("[[domain]]\nname = \"..\"", &[], "domain");
+    check(
+        "[[domain]]\nname = \"a\"\n[[domain]]\nname = \"a\"",
+        &[],
+        "twice",
+    );
+    check(
+        "[[domain]]\nname = \"a\"\n[domain.log]\norigin = \"https://a/b\"",
+        &[],
+        "\"https://a/b\"",
+    );
+    check(
+        "[[domain]]\nname = \"a\"\nanchoring = \"evm\"\n[domain.evm]\nrpc = \"http://h\"\n\
+         chain_id = 1\ncontract = \"0x\"",
+        &[],
+        "confirmations = 12",
+    );
+    check("", &[("KILN__NODE", "1")], "KILN__SECTION__KEY");
+    check("", &[("KILN__NODE__LISTNE", "1")], "listne");
+}
