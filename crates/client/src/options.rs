@@ -44,6 +44,9 @@ pub struct ClientOptions {
     /// The folder in which the last head seen of each anchor is remembered; `None` remembers
     /// nothing, and then a node that shows an older history is not caught.
     pub heads: Option<PathBuf>,
+    /// Authorities that are believed besides those of this machine, as certificates in PEM; may be
+    /// empty.
+    pub authorities: Vec<u8>,
     /// Bounds on what nodes answer.
     pub limits: AnswerLimits,
 }
@@ -88,6 +91,7 @@ impl ClientOptions {
             rest_after_failure: Duration::from_secs(30),
             batch: BatchUse::WhereOffered,
             heads: None,
+            authorities: Vec::new(),
             limits: AnswerLimits::default(),
         }
     }
@@ -114,6 +118,7 @@ impl fmt::Debug for ClientOptions {
             .field("rest_after_failure", &self.rest_after_failure)
             .field("batch", &self.batch)
             .field("heads", &self.heads)
+            .field("authorities", &self.authorities.len())
             .field("limits", &self.limits)
             .finish()
     }

@@ -36,6 +36,22 @@ impl Transport {
     pub(crate) fn new(options: ClientOptions) -> Result<Self, ClientError> {
         // An error means that the program has chosen a provider itself: that one is used.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let setup = |what: &str| {
+            let what = what.to_owned();
+            move |error| ClientError::Setup {
+                what,
+                source: Some(error),
+            }
+        };
+        let authorities = reqwest::Certificate::from_pem_bundle(&options.authorities).map_err(
+            setup("what should be certificates of authorities (PEM) is malformed"),
+        )?;
+        if authorities.is_empty() && !options.authorities.is_empty() {
+            return Err(ClientError::Setup {
+                what: "what should be certificates of authorities (PEM) holds none".to_owned(),
+                source: None,
+            });
+        }
         let builder = || {
             reqwest::Client::builder()
                 .user_agent(concat!("kiln/", env!("CARGO_PKG_VERSION")))
@@ -46,15 +62,13 @@ impl Transport {
                 .pool_idle_timeout(POOL_IDLE)
                 .pool_max_idle_per_host(options.parallel.max(1))
         };
-        // A machine without any root certificates can still speak to a node without TLS; with an
-        // empty list of roots every https node is refused.
+        // A machine without any root certificates can still speak to a node without TLS, and to
+        // those that the given authorities vouch for; every other https node is refused.
         let http = builder()
+            .tls_certs_merge(authorities.clone())
             .build()
-            .or_else(|_| builder().tls_certs_only([]).build())
-            .map_err(|error| ClientError::Setup {
-                what: "the HTTP client cannot be set up".to_owned(),
-                source: Some(error),
-            })?;
+            .or_else(|_| builder().tls_certs_only(authorities).build())
+            .map_err(setup("the HTTP client cannot be set up"))?;
         Ok(Self {
             http,
             options,

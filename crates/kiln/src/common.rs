@@ -14,10 +14,11 @@ use crate::output::{Form, Output, Talk};
 use crate::secret_input;
 
 /// Names of the shared options that have no meaning for `kiln serve`.
-pub(crate) const CLIENT_OPTIONS: [&str; 8] = [
+pub(crate) const CLIENT_OPTIONS: [&str; 9] = [
     "state",
     "node",
     "api_key_file",
+    "ca_file",
     "keyring",
     "identity",
     "passphrase_file",
@@ -53,6 +54,12 @@ pub(crate) struct Common {
     /// File with the API key for the node, instead of `KILN_API_KEY`
     #[arg(long, global = true, value_name = "FILE", help_heading = HEADING)]
     api_key_file: Option<PathBuf>,
+    /// Certificates (PEM) of authorities to believe about nodes, besides those of this machine
+    #[arg(
+        long, global = true, value_name = "FILE", env = "KILN_CA_FILE", hide_env_values = true,
+        help_heading = HEADING
+    )]
+    ca_file: Option<PathBuf>,
     /// The keyring [default: kiln/keyring in the user's data folder]
     #[arg(
         long, global = true, value_name = "FILE", env = "KILN_KEYRING", hide_env_values = true,
@@ -143,6 +150,20 @@ impl Common {
         Ok(Some(Zeroizing::new(key.to_owned())))
     }
 
+    /// The certificates of `--ca-file`; empty without it.
+    ///
+    /// # Errors
+    /// [`Exit::Local`] if the file cannot be read.
+    pub(crate) fn authorities(&self) -> Result<Vec<u8>, Failure> {
+        let Some(path) = &self.ca_file else {
+            return Ok(Vec::new());
+        };
+        std::fs::read(path).map_err(|error| {
+            let message = format!("--ca-file {} cannot be read", path.display());
+            Failure::io(message, error)
+        })
+    }
+
     /// The keyring's file, whether or not it exists.
     ///
     /// # Errors
@@ -186,6 +207,7 @@ mod tests {
 
     fn with_node(node: &str) -> Common {
         Common {
+            ca_file: None,
             node: node.to_owned(),
             api_key_file: None,
             keyring: None,

@@ -138,6 +138,7 @@ pub(crate) fn key(given: &str, common: &Common) -> Result<KeySsi, Failure> {
 fn open(common: &Common, mut options: ClientOptions) -> Result<Client, Failure> {
     options.api_key = common.api_key_for(&options.node)?;
     options.heads = Some(common.state()?.join("heads"));
+    options.authorities = common.authorities()?;
     Ok(Client::new(options)?)
 }
 
