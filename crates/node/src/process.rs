@@ -30,7 +30,7 @@ use crate::error::{ApiError, empty};
 use crate::folder::create_folder;
 use crate::front::{Front, Gate, Readiness};
 use crate::guard::Guard;
-use crate::metrics::{Metrics, node_collector};
+use crate::metrics::{Metrics, node_collector, tls_collector};
 use crate::observability_config::MetricsListen;
 use crate::observer::{Line, Observer};
 use crate::operation::OperationOf;
@@ -378,6 +378,9 @@ impl Setup {
         };
         let own = node_collector(&self.budget, &front.read_only, &front.parts)?;
         self.metrics.register(own)?;
+        if let Some(tls) = &self.tls {
+            self.metrics.register(tls_collector(tls)?)?;
+        }
         Ok((front, locks, listeners))
     }
 

@@ -12,6 +12,7 @@ mod sampled;
 mod scrub;
 mod serving;
 mod store;
+mod tls;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ pub use scrub::{ScrubFigures, scrub};
 pub use serving::routes;
 pub(crate) use serving::serve;
 pub use store::{HistogramFigures, StoreFigures, store};
+pub(crate) use tls::collector as tls_collector;
 
 /// The metrics of a process. Cheap to clone; all clones are the same.
 #[derive(Clone)]
