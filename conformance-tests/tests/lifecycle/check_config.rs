@@ -9,13 +9,15 @@ use testkit::server::{Server, write_file};
 
 use crate::{FAILED, check_fails, stdout};
 
-/// Each key once, none with its default.
+/// Each key once, none with its default; the certificate is to be made in `FOLDER`.
 const EVERY_KEY: &str = r#"
 [node]
 data = "elsewhere"
 listen = "127.0.0.2:4711"
 hosts = ["a.example", "b.example"]
 plaintext_beyond_loopback = true
+anonymous_all_beyond_loopback = true
+trusted_proxies = ["10.0.0.0/8"]
 read_only = true
 log_origin_prefix = "logs.example"
 log_format = "json"
@@ -73,6 +75,33 @@ enabled = false
 bytes_per_second = 14
 pause_between_s = 15
 
+[tls]
+certificate = "FOLDER/node.pem"
+key = "FOLDER/key.pem"
+client_ca = "FOLDER/node.pem"
+client = "optional"
+
+[access]
+anonymous = "read"
+
+[[access.certificate]]
+name = "lab 7"
+san = "uri:urn:lab:7"
+grants = [{ domain = "*", role = "read" }]
+
+[[access.oidc]]
+issuer = "https://id.example"
+audience = "kiln"
+jwks_uri = "https://id.example/keys"
+algorithms = ["PS256"]
+keys_fresh_s = 16
+keys_usable_s = 17
+
+[[access.oidc.rule]]
+claim = ["realm", "roles"]
+value = "writer"
+grants = [{ domain = "one", role = "write" }]
+
 [[domain]]
 name = "one"
 replicas = ["http://replica.example"]
@@ -118,6 +147,15 @@ url = "http://adapter.example"
 kind = "hf"
 "#;
 
+/// [`EVERY_KEY`] with the files that it names.
+fn every_key(folder: &Path) -> Result<String> {
+    let node = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    write_file(&folder.join("node.pem"), node.cert.pem().as_bytes())?;
+    let key = node.signing_key.serialize_pem();
+    write_file(&folder.join("key.pem"), key.as_bytes())?;
+    Ok(EVERY_KEY.replace("FOLDER", &folder.display().to_string()))
+}
+
 /// What `--check-config` prints with these arguments and this file.
 fn printed(file: Option<&Path>, arguments: &[&str]) -> Result<String> {
     let launch = Launch::of(Binary::Kiln)?.arg("serve").arg("--check-config");
@@ -143,7 +181,7 @@ fn what_is_printed_can_be_used_and_prints_itself() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("kiln.toml");
     let default = printed(None, &[])?;
-    write_file(&file, EVERY_KEY.as_bytes())?;
+    write_file(&file, every_key(folder.path())?.as_bytes())?;
     let every = printed(Some(&file), &[])?;
     for text in [default, every] {
         write_file(&file, text.as_bytes())?;
@@ -156,8 +194,9 @@ fn what_is_printed_can_be_used_and_prints_itself() -> Result<()> {
 fn every_key_is_printed_with_the_value_that_will_be_used() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("kiln.toml");
-    write_file(&file, EVERY_KEY.as_bytes())?;
-    let given = table(EVERY_KEY)?;
+    let text = every_key(folder.path())?;
+    write_file(&file, text.as_bytes())?;
+    let given = table(&text)?;
     let found = table(&printed(Some(&file), &[])?)?;
     let default = table(&printed(None, &[])?)?;
     for (section, keys) in &default {

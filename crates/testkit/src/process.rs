@@ -29,7 +29,11 @@ const EXIT_POLL: Duration = Duration::from_millis(5);
 /// Lines of standard error that are kept for messages.
 const STDERR_LINES_MAX: usize = 200;
 /// What a server prints on standard output when it accepts connections: ours, and `anvil`.
-const READY_PREFIXES: [&str; 2] = ["listening on http://", "Listening on "];
+const READY_PREFIXES: [&str; 3] = [
+    "listening on http://",
+    "listening on https://",
+    "Listening on ",
+];
 
 /// What to start: a program, its arguments and what to add to its environment.
 #[derive(Debug, Clone)]
@@ -258,6 +262,14 @@ impl NodeProcess {
             .map(String::as_str)
             .collect::<Vec<_>>()
             .join("\n")
+    }
+
+    /// Asks the process to read its files again (SIGHUP).
+    ///
+    /// # Errors
+    /// [`ProcessError::Io`] when the operating system refuses.
+    pub fn hang_up(&self) -> Result<(), ProcessError> {
+        self.signal(Signal::HUP)
     }
 
     /// Sends the process a signal.
