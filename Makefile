@@ -37,6 +37,7 @@ verify: ## Run the long forms of the fault tests; each prints its figure
 	KILN_TAMPERINGS=$(TAMPERINGS) $(IN_ENV) cargo test --locked -p conformance-tests --test log_check -- --nocapture
 	KILN_CHAIN_ROUNDS=$(CHAIN_ROUNDS) $(IN_ENV) cargo test --locked -p conformance-tests --test chain_faults -- --nocapture
 	KILN_MEMORY_BYTES=$(MEMORY_BYTES) $(IN_ENV) cargo test --locked -p conformance-tests --test client_memory -- --nocapture
+	$(IN_ENV) deploy/debian/try "$$($(IN_ENV) deploy/debian/build)"
 
 deb: ## Build the Debian package (deploy/debian/build)
 	$(IN_ENV) deploy/debian/build
