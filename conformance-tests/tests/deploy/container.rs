@@ -110,6 +110,6 @@ fn the_composed_node_serves_and_prometheus_sees_it() {
     assert_eq!(file, format!("deploy/{FILE}"));
     // Prometheus asks under the name of the service.
     let target = format!("kiln:{}", node.metrics_port_configured);
-    assert!(text("prometheus.yml").contains(&format!("targets: [\"{target}\"]")));
+    assert!(text("prometheus/prometheus.yml").contains(&format!("targets: [\"{target}\"]")));
     assert_eq!(node.metrics_status(&target), 200);
 }

@@ -59,7 +59,7 @@ fn the_commands_do_what_the_page_says() {
         script = script.replace(&format!("127.0.0.1:{port}"), &format!("127.0.0.1:{free}"));
         script = script.replace(&format!("--port {port}"), &format!("--port {free}"));
     }
-    let end = "trap 'jobs -p | xargs --no-run-if-empty kill 2>/dev/null; wait' EXIT\n";
+    let end = "trap 'jobs -p | xargs --no-run-if-empty kill 2>/dev/null || true; wait' EXIT\n";
     let programs = [
         binaries::path(Binary::Kiln).unwrap(),
         tools::anvil().unwrap(),
