@@ -161,8 +161,8 @@ fn the_pod_serves_and_its_probes_are_answered() {
             (&get["port"], &get["scheme"]),
             (&"http".into(), &"HTTP".into())
         );
-        // Kubernetes asks by the address of the pod.
-        let status = node.status("192.0.2.1:8080", &text_of(&get["path"]));
+        // Kubernetes asks by the address of the pod; here that is loopback.
+        let status = node.status("127.0.0.1:8080", &text_of(&get["path"]));
         assert_eq!(status, 200, "{probe}");
     }
     let service = text_of(&find(&objects, "Service")["metadata"]["name"]);
@@ -174,7 +174,7 @@ fn the_pod_serves_and_its_probes_are_answered() {
         assert_eq!(node.status(host, "/bdns"), 200, "{host}");
     }
     assert_eq!(node.status("other.example", "/bdns"), 403);
-    assert_eq!(node.metrics_status("192.0.2.1:9090"), 200);
+    assert_eq!(node.metrics_status("127.0.0.1:9090"), 200);
     let mounts = container["volumeMounts"].as_array().unwrap();
     let data = mounts.iter().find(|it| it["name"] == "data").unwrap();
     let volume = text_of(&data["mountPath"]);
