@@ -2,10 +2,12 @@
 //!
 //! **Source:** `docs/admin.md`.
 
+mod audit;
 mod checkpoint;
 mod config;
 mod connection;
 mod domains;
+mod keys;
 mod read_only;
 mod status;
 
@@ -60,6 +62,12 @@ enum AdminCommand {
     /// Add domains, stop and start serving them
     #[command(subcommand)]
     Domains(domains::DomainsCommand),
+    /// Make, list and revoke API keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Look at what was done and refused, and check that the record of it is whole
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Sign checkpoints of logs
     #[command(subcommand)]
     Checkpoint(checkpoint::CheckpointCommand),
@@ -79,6 +87,8 @@ pub(crate) fn run(args: &AdminArgs, common: &Common) -> Outcome {
             AdminCommand::ReadOnly(command) => read_only::run(command, &node, output).await,
             AdminCommand::Config(command) => config::run(command, &node, output).await,
             AdminCommand::Domains(command) => domains::run(command, &node, output).await,
+            AdminCommand::Keys(command) => keys::run(command, &node, output).await,
+            AdminCommand::Audit(command) => audit::run(command, &node, output).await,
             AdminCommand::Checkpoint(command) => checkpoint::run(command, &node, output).await,
         }
     })

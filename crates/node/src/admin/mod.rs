@@ -6,7 +6,9 @@
 
 mod address;
 mod admission;
+mod audit;
 mod domains;
+mod keys;
 mod modes;
 mod scrub;
 mod status;
@@ -267,6 +269,8 @@ fn routes(state: NodeState, parts: Vec<(&'static str, Router)>, metrics: Option<
     let own = status::routes()
         .merge(modes::routes())
         .merge(domains::routes())
+        .merge(keys::routes())
+        .merge(audit::routes())
         .with_state(Arc::new(state));
     let mut routes = Router::new().nest("/admin/v1", own);
     for (name, part) in parts {

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use thiserror::Error;
 
+pub(crate) use audit::hex;
 pub use audit::{AuditCheck, AuditRecord, Broken, Event};
 pub use keys::{ApiKey, KeyRefusal, NewKey};
 pub(crate) use refusals::Refusal;

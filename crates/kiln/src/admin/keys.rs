@@ -1,0 +1,218 @@
+//! `kiln admin keys`.
+
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::AdminNode;
+use super::status::shown;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::{self, Form, Output, printable};
+use crate::utc;
+
+/// Commands of API keys.
+#[derive(Subcommand)]
+pub(super) enum KeysCommand {
+    /// Make a key and print it; it is not shown again
+    #[command(after_help = CREATE_HELP)]
+    Create(CreateArgs),
+    /// List the keys, without their secrets
+    #[command(after_help = "Example:\n  kiln admin keys list --data /srv/kiln")]
+    List,
+    /// End a key at once
+    #[command(after_help = "Example:\n  kiln admin keys revoke 0123456789ab")]
+    Revoke {
+        /// The key's id: the 12 digits after `kiln_`
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+const CREATE_HELP: &str = "\
+Examples:
+  kiln admin keys create ward-7 --grant default:anchor --expires-in 90d > ward-7.key
+  kiln admin keys create auditor --grant '*:read'
+  kiln admin keys create on-call --grant '*:operate'
+
+Roles: read; write (read, bricks); anchor (all that a wallet does); operate (status, read-only mode);
+administer (operate, and say who may do what). The last two give no right on data.
+Only the key goes to stdout. Use it with KILN_API_KEY, --api-key-file, or the header x-api-key.";
+
+/// What a key is to be.
+#[derive(Args)]
+pub(super) struct CreateArgs {
+    /// What to call it
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// What it may do: DOMAIN:ROLE, or *:ROLE for all domains; can be repeated
+    #[arg(long, value_name = "GRANT", required = true)]
+    grant: Vec<String>,
+    /// Time until it ends: a number and s, m, h or d
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    expires_in: Option<u64>,
+    /// Requests per second in the long run
+    #[arg(long, value_name = "N")]
+    requests_per_second: Option<u32>,
+    /// Requests at once
+    #[arg(long, value_name = "N")]
+    requests_burst: Option<u32>,
+    /// Bytes that it may send per day
+    #[arg(long, value_name = "BYTES")]
+    bytes_up_per_day: Option<u64>,
+    /// Bytes that it may fetch per day
+    #[arg(long, value_name = "BYTES")]
+    bytes_down_per_day: Option<u64>,
+    /// New bricks per day
+    #[arg(long, value_name = "N")]
+    bricks_per_day: Option<u64>,
+    /// New anchors and versions per day
+    #[arg(long, value_name = "N")]
+    anchors_per_day: Option<u64>,
+    /// Bytes of bricks that it may have stored
+    #[arg(long, value_name = "BYTES")]
+    storage_bytes: Option<u64>,
+    /// Bricks that it may have stored
+    #[arg(long, value_name = "N")]
+    storage_bricks: Option<u64>,
+}
+
+pub(super) async fn run(command: &KeysCommand, node: &AdminNode, output: Output) -> Outcome {
+    match command {
+        KeysCommand::Create(args) => create(args, node, output).await,
+        KeysCommand::List => list(node, output).await,
+        KeysCommand::Revoke { id } => revoke(id, node, output).await,
+    }
+}
+
+async fn create(args: &CreateArgs, node: &AdminNode, output: Output) -> Outcome {
+    let grants: Result<Vec<node::Grant>, Failure> = args.grant.iter().map(|it| grant(it)).collect();
+    let grants = grants?;
+    let quotas = node::Quotas {
+        requests_per_second: args.requests_per_second,
+        requests_burst: args.requests_burst,
+        bytes_up_per_day: args.bytes_up_per_day,
+        bytes_down_per_day: args.bytes_down_per_day,
+        bricks_per_day: args.bricks_per_day,
+        anchors_per_day: args.anchors_per_day,
+        storage_bytes: args.storage_bytes,
+        storage_bricks: args.storage_bricks,
+        ..node::Quotas::default()
+    };
+    let body = json!({
+        "name": args.name,
+        "grants": grants,
+        "quotas": quotas,
+        "expiresInS": args.expires_in,
+    });
+    let answer = node.send(Method::POST, "keys", &body).await?;
+    match output.form {
+        Form::Json => output::json(&answer)?,
+        Form::Text => {
+            output::line(&shown(answer.get("text")))?;
+            let id = shown(answer.get("key").and_then(|key| key.get("id")));
+            output.say(&format!("key {id} is made; it is not shown again"));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+async fn list(node: &AdminNode, output: Output) -> Outcome {
+    let answer = node.get("keys").await?;
+    match output.form {
+        Form::Json => output::json(&answer)?,
+        Form::Text => {
+            let keys = answer.get("keys").and_then(Value::as_array);
+            for key in keys.into_iter().flatten() {
+                output::line(&printable(&line(key)))?;
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+async fn revoke(id: &str, node: &AdminNode, output: Output) -> Outcome {
+    let id: node::KeyId = id.parse().map_err(|_| {
+        Failure::new(Exit::Usage, "a key's id is the 12 digits after kiln_")
+            .next("`kiln admin keys list` shows the ids")
+    })?;
+    let path = format!("keys/{id}/revoke");
+    let answer = node.send(Method::POST, &path, &json!({})).await?;
+    match output.form {
+        Form::Json => output::json(&answer)?,
+        Form::Text => output.say(&format!("key {id} is revoked")),
+    }
+    Ok(Exit::Done)
+}
+
+fn line(key: &Value) -> String {
+    let time = |name: &str| {
+        let ms = key.get(name).and_then(Value::as_u64);
+        ms.map(|ms| utc::format(dsu::Moment::from_millis(ms)))
+    };
+    let grants = key.get("grants").and_then(Value::as_array);
+    let grants: Vec<_> = grants
+        .into_iter()
+        .flatten()
+        .map(|it| format!("{}:{}", shown(it.get("domain")), shown(it.get("role"))))
+        .collect();
+    let until = match (time("revokedMs"), time("expiresMs")) {
+        (Some(time), _) => format!("revoked {time}"),
+        (None, Some(time)) => format!("until {time}"),
+        (None, None) => "no end".to_owned(),
+    };
+    format!(
+        "{} {:8} {} {} ({until})",
+        shown(key.get("id")),
+        shown(key.get("state")),
+        grants.join(","),
+        shown(key.get("name")),
+    )
+}
+
+fn grant(text: &str) -> Result<node::Grant, Failure> {
+    text.parse().map_err(|error| {
+        Failure::new(Exit::Usage, "the grant cannot be used")
+            .because(error)
+            .next("give --grant as in default:anchor or '*:read'")
+    })
+}
+
+/// A duration in seconds.
+fn seconds(text: &str) -> Result<u64, String> {
+    let wrong = || "a time is a number and s, m, h or d, as in 90d".to_owned();
+    let (number, unit) = text
+        .split_at_checked(text.len().saturating_sub(1))
+        .ok_or_else(wrong)?;
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(unit).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_numbers_with_a_unit() {
+        for (text, expected) in [
+            ("90d", Some(7_776_000)),
+            ("12h", Some(43_200)),
+            ("5m", Some(300)),
+            ("1s", Some(1)),
+            ("90", None),
+            ("d", None),
+            ("", None),
+            ("-1d", None),
+            ("1ä", None),
+            ("99999999999999999999d", None),
+        ] {
+            assert_eq!(seconds(text).ok(), expected, "{text}");
+        }
+    }
+}
