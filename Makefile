@@ -12,6 +12,7 @@ ONE_WINNER_ROUNDS ?= 2000
 FLIPS ?= 1000
 TAMPERINGS ?= 1000
 CHAIN_ROUNDS ?= 200
+IMPORT_BRICKS ?= 100000
 # Size of the file whose upload and download is measured.
 MEMORY_BYTES ?= 1073741824
 
@@ -36,6 +37,7 @@ verify: ## Run the long forms of the fault tests; each prints its figure
 	KILN_FLIPS=$(FLIPS) $(IN_ENV) cargo test --locked -p conformance-tests --test disk -- --nocapture
 	KILN_TAMPERINGS=$(TAMPERINGS) $(IN_ENV) cargo test --locked -p conformance-tests --test log_check -- --nocapture
 	KILN_CHAIN_ROUNDS=$(CHAIN_ROUNDS) $(IN_ENV) cargo test --locked -p conformance-tests --test chain_faults -- --nocapture
+	KILN_IMPORT_BRICKS=$(IMPORT_BRICKS) $(IN_ENV) cargo test --locked -p conformance-tests --test import -- --nocapture
 	KILN_MEMORY_BYTES=$(MEMORY_BYTES) $(IN_ENV) cargo test --locked -p conformance-tests --test client_memory -- --nocapture
 	$(IN_ENV) deploy/debian/try "$$($(IN_ENV) deploy/debian/build)"
 

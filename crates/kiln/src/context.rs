@@ -135,7 +135,11 @@ pub(crate) fn key(given: &str, common: &Common) -> Result<KeySsi, Failure> {
 }
 
 /// A client that remembers heads in the state folder.
-fn open(common: &Common, mut options: ClientOptions) -> Result<Client, Failure> {
+///
+/// # Errors
+/// [`Exit::Usage`] if the address is none, [`Exit::Local`] without a state folder, and those of the
+/// node's API key.
+pub(crate) fn open(common: &Common, mut options: ClientOptions) -> Result<Client, Failure> {
     options.api_key = common.api_key_for(&options.node)?;
     options.heads = Some(common.state()?.join("heads"));
     options.authorities = common.authorities()?;

@@ -15,6 +15,7 @@ mod exit;
 mod explain;
 mod explanation;
 mod hex;
+mod import;
 mod key_output;
 mod keyring;
 mod local_file;
@@ -78,6 +79,9 @@ enum Command {
     /// Print new versions of DSUs as they appear
     #[command(after_help = watch::HELP)]
     Watch(watch::WatchArgs),
+    /// Move in: from an `ApiHub`, or from another node
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Fill a node with a small invented hospital
     #[command(after_help = demo::HELP)]
     Demo(demo::DemoArgs),
@@ -165,6 +169,7 @@ fn run(cli: &Cli, matches: &ArgMatches) -> ExitCode {
         Command::Push(args) => push::run(args, common),
         Command::Pull(args) => pull::run(args, common),
         Command::Watch(args) => watch::run(args, common),
+        Command::Import(command) => import::run(command, common),
         Command::Demo(args) => demo::run(args, common),
         Command::Anchor(command) => anchor::run(command, common),
         Command::Log(command) => log::run(command, common),

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::output::{Output, Talk};
+use crate::output::{self, Output, Talk};
 
 const BYTES_KNOWN: &str = "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";
 const BYTES_UNKNOWN: &str = "{msg} {spinner} {bytes} {bytes_per_sec}";
@@ -53,6 +53,11 @@ impl Progress {
     /// Says something on stderr without tearing the bar.
     pub(crate) fn remark(&self, text: &str) {
         self.bar.suspend(|| self.output.say(text));
+    }
+
+    /// Warns on stderr without tearing the bar.
+    pub(crate) fn warn(&self, text: &str) {
+        self.bar.suspend(|| output::warn(text));
     }
 
     /// Takes the bar away.

@@ -108,12 +108,7 @@ impl EmbeddedLedger {
     /// # Errors
     /// [`LedgerError::OutOfSpace`] and [`LedgerError::Unavailable`].
     pub async fn put_document(&self, path: &str, bytes: Bytes) -> Result<(), LedgerError> {
-        self.submit(Work::Document {
-            key: keys::document(path),
-            bytes,
-        })
-        .await
-        .map(drop)
+        self.put_document_at(keys::document(path), bytes).await
     }
 
     /// The document under a path; `None` when there is none.
@@ -121,8 +116,32 @@ impl EmbeddedLedger {
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn document(&self, path: &str) -> Result<Option<Vec<u8>>, LedgerError> {
-        let key = keys::document(path);
-        self.blocking(move |shared| Ok(shared.engine.get(keys::DOCUMENTS, &key)?))
+        self.document_at(keys::document(path)).await
+    }
+
+    /// [`EmbeddedLedger::put_document`] for a path of which only the SHA-256 is known, as in the
+    /// file names of an `ApiHub`.
+    ///
+    /// **Cancellation:** as there.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn put_document_at(
+        &self,
+        path_hash: [u8; 32],
+        bytes: Bytes,
+    ) -> Result<(), LedgerError> {
+        let key = path_hash;
+        let submitted = self.submit(Work::Document { key, bytes });
+        submitted.await.map(drop)
+    }
+
+    /// The document under the path with this SHA-256; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn document_at(&self, path_hash: [u8; 32]) -> Result<Option<Vec<u8>>, LedgerError> {
+        self.blocking(move |shared| Ok(shared.engine.get(keys::DOCUMENTS, &path_hash)?))
             .await
     }
 

@@ -66,6 +66,14 @@ impl ApiHub {
         Ok(Self { volume })
     }
 
+    /// The `ApiHub` whose `external-volume` is `volume`; `None` when it holds no `config`.
+    #[must_use]
+    pub fn in_volume(volume: &Path) -> Option<Self> {
+        let volume = volume.to_owned();
+        let apihub = Self { volume };
+        apihub.config().is_dir().then_some(apihub)
+    }
+
     fn config(&self) -> PathBuf {
         self.volume.join("config")
     }

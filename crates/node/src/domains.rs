@@ -73,6 +73,12 @@ impl DomainTable {
             })
     }
 
+    /// The body of `/bdns`.
+    #[must_use]
+    pub fn bdns(&self) -> &Bytes {
+        &self.bdns
+    }
+
     /// The domains by name, also those that are disabled.
     pub fn names(&self) -> impl Iterator<Item = &Domain> {
         self.domains.keys()

@@ -162,7 +162,8 @@ impl Archive {
     }
 
     /// The size of a brick; `None` if it is not in the archive.
-    pub(super) fn brick_bytes(&self, hash: &BrickHash) -> Option<usize> {
+    #[must_use]
+    pub fn brick_bytes(&self, hash: &BrickHash) -> Option<usize> {
         self.0.places.get(hash).map(|place| place.bytes)
     }
 
