@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use client::dsus::{At, Snapshot, verify};
 use client::{Client, ClientOptions};
 use dsu::{Depth, DsuPath, NodeKind};
+use keyssi::KeySsi;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use testkit::process::NodeProcess;
@@ -31,7 +32,12 @@ pub(crate) fn check(place: &Place, dsus: &[Sound]) -> Result<()> {
     for domain in domains {
         log_is_in_order(place, &node, domain)?;
     }
-    opens_with_sdk(&node, dsus)?;
+    let hashed = dsus.iter().map(|dsu| {
+        let files = dsu.files.iter();
+        let hashes = files.map(|(path, content)| (path.clone(), hex(content)));
+        (&dsu.ssi, hashes.collect())
+    });
+    opens_with_sdk(&node, &hashed.collect::<Vec<_>>())?;
     ensure!(node.stop()?.success(), "the node did not end well");
     Ok(())
 }
@@ -58,8 +64,8 @@ pub(crate) async fn opens(node: &NodeProcess, dsu: &Sound) -> Result<()> {
     Ok(())
 }
 
-/// The unmodified SDK reads the same files.
-fn opens_with_sdk(node: &NodeProcess, dsus: &[Sound]) -> Result<()> {
+/// The unmodified SDK reads the same files, given by their hashes.
+fn opens_with_sdk(node: &NodeProcess, dsus: &[(&KeySsi, Hashes)]) -> Result<()> {
     let Some(sdk) = peer::checkout()? else {
         // Written past the test harness, which hides what a passing test prints.
         let variable = peer::SDK_VARIABLE;
@@ -70,18 +76,13 @@ fn opens_with_sdk(node: &NodeProcess, dsus: &[Sound]) -> Result<()> {
         return Ok(());
     };
     let mut peer = Peer::start(&sdk, &format!("http://{}", node.address()))?;
-    for dsu in dsus {
-        let request = json!({"call": "read", "ssi": dsu.ssi.wrapped().as_str(), "version": null});
+    for (ssi, hashes) in dsus {
+        let request = json!({"call": "read", "ssi": ssi.wrapped().as_str(), "version": null});
         let read = peer.call(&request)?;
-        let read: BTreeMap<&str, &str> = read["files"]
-            .as_object()
-            .context("no files")?
-            .iter()
-            .map(|(path, file)| (path.as_str(), file["sha256"].as_str().unwrap_or_default()))
-            .collect();
-        let wanted: Vec<_> = dsu.files.iter().map(|(path, it)| (path, hex(it))).collect();
-        let wanted = wanted.iter().map(|(it, hash)| (it.as_str(), hash.as_str()));
-        ensure!(read == wanted.collect(), "the SDK reads {read:?}");
+        ensure!(
+            hashes_in(&read["files"])? == *hashes,
+            "the SDK reads {read}"
+        );
     }
     writeln!(
         std::io::stderr(),
@@ -89,6 +90,18 @@ fn opens_with_sdk(node: &NodeProcess, dsus: &[Sound]) -> Result<()> {
         dsus.len()
     )?;
     Ok(())
+}
+
+/// Paths and the SHA-256 of their contents.
+type Hashes = BTreeMap<String, String>;
+
+fn hashes_in(files: &Value) -> Result<Hashes> {
+    let files = files.as_object().context("no files")?.iter();
+    let hashes = files.map(|(path, file)| {
+        let hash = file["sha256"].as_str().unwrap_or_default();
+        (path.clone(), hash.to_owned())
+    });
+    Ok(hashes.collect())
 }
 
 fn log_is_in_order(place: &Place, node: &NodeProcess, domain: &str) -> Result<()> {
@@ -117,6 +130,7 @@ fn hex(bytes: &[u8]) -> String {
 pub(crate) fn check_recorded(place: &Place, dsu: &Sound, files: &Value) -> Result<()> {
     let node = place.serve()?;
     let runtime = tokio::runtime::Runtime::new()?;
+    let hashes = hashes_in(files)?;
     let checked = runtime.block_on(async {
         let url = format!("http://{}", node.address()).parse()?;
         let client = Client::new(ClientOptions::new(url))?;
@@ -137,5 +151,6 @@ pub(crate) fn check_recorded(place: &Place, dsu: &Sound, files: &Value) -> Resul
         Ok(())
     });
     checked?;
+    opens_with_sdk(&node, &[(&dsu.ssi, hashes.clone())])?;
     log_is_in_order(place, &node, dsu.ssi.domain())
 }

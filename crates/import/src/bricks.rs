@@ -1,7 +1,7 @@
 //! Bricks: each file is hashed before it is believed, and stored under its hash.
 //!
-//! The store itself is the journal: a brick that it has under the file's name, with as many bytes, is
-//! not read again.
+//! The store itself is the journal: a brick that it has under the file's name is not read again,
+//! whatever has become of the file.
 
 use std::path::PathBuf;
 
@@ -145,9 +145,9 @@ async fn take(
 ) -> Result<(), ImportError> {
     let (files, bytes) = (batch.len() as u64, batch.iter().map(|(it, _)| it.mark.size));
     let bytes: u64 = bytes.sum();
-    let names = batch.iter().map(|(it, hash)| (*hash, it.mark.size));
+    let names = batch.iter().map(|(_, hash)| *hash);
     let have = match work.look {
-        Look::AtNew => work.target.have(domain, &names.collect::<Vec<_>>()).await?,
+        Look::AtNew => work.target.has(domain, names.collect()).await?,
         Look::AtAll => vec![false; batch.len()],
     };
     let mut unread = batch;

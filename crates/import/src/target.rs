@@ -1,7 +1,7 @@
 //! Where things go: the stores of a stopped node, or a running node over HTTP. Both judge what they
 //! take as they judge what clients send.
 
-use brickstore::{BrickStore, Put};
+use brickstore::{BrickStore, Put, PutTerms};
 use bytes::Bytes;
 use client::{AnchorRefusal, Client, ClientError, PutOutcome};
 use keyssi::{AnchorId, AnchorValue, BrickHash, Domain, EntryError};
@@ -44,34 +44,14 @@ pub(crate) enum NotAppended {
 }
 
 impl Target {
-    /// Which of these bricks are there, with as many bytes as given.
-    pub(crate) async fn have(
-        &self,
-        domain: &Domain,
-        bricks: &[(BrickHash, u64)],
-    ) -> Result<Vec<bool>, ImportError> {
-        let hashes: Vec<BrickHash> = bricks.iter().map(|(hash, _)| *hash).collect();
-        match self {
-            Self::Stores { bricks: store, .. } => {
-                let sizes = store.sizes(domain, hashes).await?;
-                let pairs = sizes.into_iter().zip(bricks);
-                Ok(pairs.map(|(here, (_, size))| here == Some(*size)).collect())
-            }
-            Self::Node(client) => Ok(client.bricks().have_many(domain, &hashes).await?),
-        }
-    }
-
-    /// Which of these bricks are there.
+    /// Which of these bricks are there. One in quarantine is not: it is to be sent again.
     pub(crate) async fn has(
         &self,
         domain: &Domain,
         hashes: Vec<BrickHash>,
     ) -> Result<Vec<bool>, ImportError> {
         match self {
-            Self::Stores { bricks, .. } => {
-                let sizes = bricks.sizes(domain, hashes).await?;
-                Ok(sizes.iter().map(Option::is_some).collect())
-            }
+            Self::Stores { bricks, .. } => Ok(bricks.which_are_there(domain, hashes).await?),
             Self::Node(client) => match client.bricks().have_many(domain, &hashes).await {
                 Ok(have) => Ok(have),
                 Err(ClientError::UnknownDomain { .. }) => Ok(vec![false; hashes.len()]),
@@ -91,7 +71,9 @@ impl Target {
         }
         match self {
             Self::Stores { bricks: store, .. } => {
-                let puts = store.put_many(domain, bricks, node::clock_ms()).await?;
+                // Quotas are for clients; the operator brings what was promised already.
+                let terms = PutTerms::unlimited(node::clock_ms());
+                let puts = store.put_many(domain, bricks, terms).await?;
                 let placed = puts.into_iter().map(|put| match put {
                     Put::Stored => Placed::Stored,
                     Put::Existing => Placed::Present,

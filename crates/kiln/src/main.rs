@@ -79,7 +79,7 @@ enum Command {
     /// Print new versions of DSUs as they appear
     #[command(after_help = watch::HELP)]
     Watch(watch::WatchArgs),
-    /// Move in: from an `ApiHub`, or from another node
+    /// Move in from an ApiHub, or from another node
     #[command(subcommand)]
     Import(import::ImportCommand),
     /// Fill a node with a small invented hospital
