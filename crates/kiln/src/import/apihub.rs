@@ -37,7 +37,7 @@ cannot be used; 14 the disk is full: make room and run it again.";
 /// Options of `kiln import apihub`.
 #[derive(Args)]
 pub(crate) struct ApiHubArgs {
-    /// The `ApiHub`'s folder, or its external-volume
+    /// The ApiHub's folder, or its external-volume
     #[arg(value_name = "DIR")]
     dir: PathBuf,
     #[command(flatten)]

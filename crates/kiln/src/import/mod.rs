@@ -24,10 +24,10 @@ const NAMED_MAX: u64 = 20;
 /// Commands that move in.
 #[derive(Subcommand)]
 pub(crate) enum ImportCommand {
-    /// Take bricks, anchors, documents and domains from an `ApiHub`'s folder, all of it checked
+    /// Take bricks, anchors, documents and domains from an ApiHub's folder, all of it checked
     #[command(after_help = apihub::HELP)]
     Apihub(apihub::ApiHubArgs),
-    /// Take DSUs with their histories from another node, Kiln or `ApiHub`
+    /// Take DSUs with their histories from another node, Kiln or ApiHub
     #[command(after_help = peer::HELP)]
     Node(peer::PeerArgs),
 }
