@@ -341,22 +341,30 @@ impl Tree {
             self.anchors += 1;
             self.versions += taken;
         }
-        match (reason, taken) {
-            (None, _) => {}
-            (Some(reason), 0) => self.skipped("anchor", &path, reason),
-            (Some(reason), taken) => {
-                let mut line = finding("anchor", &path, reason);
-                line["effect"] = "partly".into();
-                line["taken"] = taken.into();
-                line["left_out"] = 1.into();
-                self.findings.push(line);
-            }
+        if let Some(reason) = reason {
+            self.left_out(&path, reason, taken);
         }
         Ok(())
     }
 
+    /// Notes that of an anchor's history only the first entries are taken, if any.
+    fn left_out(&mut self, path: &str, reason: &str, taken: u64) {
+        let mut line = finding("anchor", path, reason);
+        if taken > 0 {
+            line["effect"] = "partly".into();
+            line["taken"] = taken.into();
+            line["left_out"] = 1.into();
+        }
+        self.findings.push(line);
+    }
+
     /// What does not belong there, and what is larger than others.
     fn strangers(&mut self, random: &mut Random) -> Result<()> {
+        self.strange_bricks(random)?;
+        self.strange_anchors(random)
+    }
+
+    fn strange_bricks(&mut self, random: &mut Random) -> Result<()> {
         let bricks = "domains/default/brick-storage";
         let error_text = brick_path(&"default".parse()?, 2, &BrickHash::of(ERROR_TEXT));
         self.write(&error_text, ERROR_TEXT)?;
@@ -400,7 +408,10 @@ impl Tree {
             bytes: oversized,
             map_of: None,
         };
-        self.put_brick(&"older".parse()?, 5, &brick, random)?;
+        self.put_brick(&"older".parse()?, 5, &brick, random)
+    }
+
+    fn strange_anchors(&mut self, random: &mut Random) -> Result<()> {
         // The anchor of one domain in the folder of another.
         let wish = Wish {
             domain: &"older".parse()?,

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use keyssi::Domain;
 use node::apihub::Settings;
-use node::{Config, DomainConfig, DomainTable, NodeConfig};
+use node::{Config, DomainConfig, DomainTable, Logs, NodeConfig, ServiceEntry};
 use serde_json::Value;
 
 use crate::source::{ApiHubFolder, SourceError};
@@ -70,8 +70,8 @@ fn from_table(table: &DomainTable, remarks: &mut Vec<String>) -> BTreeMap<Domain
     for config in table.anchored() {
         let mut config = DomainConfig::clone(config);
         let name = config.name.to_string();
-        if let Some(entry) = bdns.get(&name) {
-            let mut list = |key| urls(&name, entry, key, remarks);
+        if let Some(hosts) = bdns.get(&name) {
+            let mut list = |key| entries(&name, hosts, key, remarks);
             config.replicas = list("replicas");
             config.brick_storages = list("brickStorages");
             config.anchoring_services = list("anchoringServices");
@@ -82,7 +82,7 @@ fn from_table(table: &DomainTable, remarks: &mut Vec<String>) -> BTreeMap<Domain
                 "anchoringServices",
                 "notifications",
             ];
-            for key in entry.as_object().into_iter().flat_map(|it| it.keys()) {
+            for key in hosts.as_object().into_iter().flat_map(|it| it.keys()) {
                 if !known.contains(&key.as_str()) {
                     remarks.push(format!("bdns.hosts: {key} of {name} is left out"));
                 }
@@ -101,31 +101,35 @@ fn from_table(table: &DomainTable, remarks: &mut Vec<String>) -> BTreeMap<Domain
     domains
 }
 
-/// The addresses of a list in BDNS; empty when it names this node only.
-fn urls(name: &str, entry: &Value, key: &str, remarks: &mut Vec<String>) -> Vec<String> {
-    let mut urls = Vec::new();
-    for value in entry
-        .get(key)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        match value.as_str() {
-            Some(url) => urls.push(url.to_owned()),
+/// The entries of a list in BDNS; empty when it names this node only.
+fn entries(name: &str, hosts: &Value, key: &str, remarks: &mut Vec<String>) -> Vec<ServiceEntry> {
+    let mut entries = Vec::new();
+    let listed = hosts.get(key).and_then(Value::as_array);
+    for value in listed.into_iter().flatten() {
+        match serde_json::from_value::<ServiceEntry>(value.clone()) {
+            Ok(entry) => entries.push(entry),
             // It may hold credentials, so it is not repeated.
-            None => remarks.push(format!(
-                "bdns.hosts: an entry with headers in {key} of {name} is left out"
+            Err(_) => remarks.push(format!(
+                "bdns.hosts: an entry in {key} of {name} that is no address is left out"
             )),
         }
     }
-    if urls.iter().all(|url| url == ORIGIN) {
+    if entries
+        .iter()
+        .all(|entry| *entry == ServiceEntry::from(ORIGIN))
+    {
         return Vec::new();
     }
+    let addresses = entries.iter().map(|entry| match entry {
+        ServiceEntry::Url(url) => url.as_str(),
+        ServiceEntry::WithHeaders(entry) => entry.url.as_str(),
+    });
+    let addresses: Vec<_> = addresses.collect();
     remarks.push(format!(
         "{key} of {name} name addresses: {}; take out what was the ApiHub itself",
-        urls.join(", ")
+        addresses.join(", ")
     ));
-    urls
+    entries
 }
 
 /// Only what differs from the defaults.
@@ -160,7 +164,9 @@ fn written<'a>(
     whole.insert("domain".to_owned(), list.into());
     let body = toml::to_string_pretty(&whole).map_err(|error| failed(&error))?;
     let config: Config = toml::from_str(&body).map_err(|error| failed(&error))?;
-    config.validate().map_err(|error| failed(&error))?;
+    config
+        .validate(Logs::Kept)
+        .map_err(|error| failed(&error))?;
     let mut text = String::from(
         "# Made by `kiln import apihub` from the configuration of an ApiHub. Listens on this machine\n\
          # only; `kiln serve --config FILE --check-config` prints every setting.\n",
@@ -208,7 +214,7 @@ mod tests {
         file(
             "config/bdns.hosts",
             r#"{"default": {"replicas": ["http://a.example"], "brickStorages": ["$ORIGIN"], "mqEndpoints": [],
-                "anchoringServices": ["$ORIGIN", {"url": "http://b.example", "headers": {"k": "hidden"}}]}}"#,
+                "anchoringServices": ["$ORIGIN", {"url": "http://b.example", "headers": {"k": "hidden"}}, 7]}}"#,
         );
         file("secrets/x.secret", "");
         let source = ApiHubFolder::open(folder.path()).unwrap();
@@ -219,20 +225,25 @@ mod tests {
         assert!(!config.rate_limit.enabled);
         let names: Vec<_> = config.domains.iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names, ["default", "ledger"]);
-        assert_eq!(config.domains[0].replicas, ["http://a.example"]);
-        assert!(config.domains[0].brick_storages.is_empty());
-        assert!(config.domains[1].optimistic);
+        let [default, ledger] = &config.domains[..] else {
+            panic!("{names:?}");
+        };
+        let replica = ServiceEntry::from("http://a.example");
+        assert_eq!(default.replicas, [replica]);
+        assert_eq!(default.anchoring_services.len(), 2);
+        assert!(default.brick_storages.is_empty());
+        assert!(ledger.optimistic);
         let remarks = translated.remarks.join("\n");
         for part in [
             "zeromqForwardAddress",
             "enable",
             "lost",
             "mqEndpoints",
-            "with headers",
+            "no address",
             "secrets",
         ] {
             assert!(remarks.contains(part), "{part}: {remarks}");
         }
-        assert!(!translated.toml.contains("hidden"), "{}", translated.toml);
+        assert!(!remarks.contains("hidden"), "{remarks}");
     }
 }
