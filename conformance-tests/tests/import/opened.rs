@@ -34,8 +34,9 @@ pub(crate) fn check(place: &Place, dsus: &[Sound]) -> Result<()> {
     }
     let hashed = dsus.iter().map(|dsu| {
         let files = dsu.files.iter();
-        let hashes = files.map(|(path, content)| (path.clone(), hex(content)));
-        (&dsu.ssi, hashes.collect())
+        let hashes = files.map(|(path, content)| (bare(path), hex(content)));
+        let hashes: Hashes = hashes.collect();
+        (&dsu.ssi, hashes)
     });
     opens_with_sdk(&node, &hashed.collect::<Vec<_>>())?;
     ensure!(node.stop()?.success(), "the node did not end well");
@@ -92,16 +93,24 @@ fn opens_with_sdk(node: &NodeProcess, dsus: &[(&KeySsi, Hashes)]) -> Result<()> 
     Ok(())
 }
 
-/// Paths and the SHA-256 of their contents.
+/// The SDK's own record of changes, which it does not list.
+const METADATA_LOG: &str = "dsu-metadata-log";
+
+/// Paths, without a slash in front, and the SHA-256 of their contents.
 type Hashes = BTreeMap<String, String>;
 
 fn hashes_in(files: &Value) -> Result<Hashes> {
     let files = files.as_object().context("no files")?.iter();
     let hashes = files.map(|(path, file)| {
         let hash = file["sha256"].as_str().unwrap_or_default();
-        (path.clone(), hash.to_owned())
+        (bare(path), hash.to_owned())
     });
+    let hashes = hashes.filter(|(path, _)| path != METADATA_LOG);
     Ok(hashes.collect())
+}
+
+fn bare(path: &str) -> String {
+    path.trim_start_matches('/').to_owned()
 }
 
 fn log_is_in_order(place: &Place, node: &NodeProcess, domain: &str) -> Result<()> {
