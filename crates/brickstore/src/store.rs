@@ -287,6 +287,18 @@ impl BrickStore {
         self.shared.engine.stats().since_last_write()
     }
 
+    /// Makes a copy of the store at `path`, which must not exist, on the same volume: everything
+    /// that was acknowledged before the call, and no half of a batch. See [`engine::Engine::freeze`].
+    ///
+    /// # Errors
+    /// [`BrickStoreError::OutOfSpace`] and [`BrickStoreError::Unavailable`]; what was begun may be
+    /// left at `path`.
+    pub async fn freeze(&self, path: &Path) -> Result<(), BrickStoreError> {
+        let path = path.to_owned();
+        self.blocking(move |shared| Ok(shared.engine.freeze(&path)?))
+            .await
+    }
+
     /// Whether reads and writes work now; `Err` says in words what does not.
     ///
     /// # Errors

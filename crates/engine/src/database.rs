@@ -366,7 +366,7 @@ impl Engine {
     }
 
     /// Refuses before RocksDB has to: its own handling of a full disk ends in a reopening.
-    fn require_space(&self, needed: u64) -> Result<(), EngineError> {
+    pub(crate) fn require_space(&self, needed: u64) -> Result<(), EngineError> {
         match rustix::fs::statvfs(&self.path) {
             // The log takes the bytes now, a table or blob file takes them again at the flush.
             Ok(volume)
@@ -400,7 +400,7 @@ impl Engine {
     }
 
     /// What the logs hold is replayed and flushed, which takes their bytes again.
-    fn reopening_bytes(&self) -> u64 {
+    pub(crate) fn reopening_bytes(&self) -> u64 {
         logged_bytes(&self.path).saturating_add(REOPENING_BYTES)
     }
 

@@ -13,6 +13,7 @@ mod database;
 mod domain_ids;
 mod error;
 mod figures;
+mod freeze;
 mod log_scan;
 mod options;
 mod scrub;

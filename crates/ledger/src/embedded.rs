@@ -145,6 +145,28 @@ impl EmbeddedLedger {
             .await
     }
 
+    /// Makes a copy of the ledger at `path`, which must not exist, on the same volume: everything
+    /// that was acknowledged before the call, and no half of a batch. Gives the logs in it with the
+    /// entries that they have at least. See [`engine::Engine::freeze`].
+    ///
+    /// # Errors
+    /// [`LedgerError::OutOfSpace`] and [`LedgerError::Unavailable`]; what was begun may be left at
+    /// `path`.
+    pub async fn freeze(&self, path: &Path) -> Result<Vec<(Domain, u64)>, LedgerError> {
+        let path = path.to_owned();
+        self.blocking(move |shared| {
+            let mut logs = Vec::new();
+            for (domain, id) in shared.domains.all() {
+                if let Some(state) = shared.log_state(id)? {
+                    logs.push((domain, state.size));
+                }
+            }
+            shared.engine.freeze(&path)?;
+            Ok(logs)
+        })
+        .await
+    }
+
     /// Writes all entries, in order, or none, for a purpose.
     pub(crate) async fn write_for(
         &self,
