@@ -1,0 +1,112 @@
+//! What can go wrong with a backup.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a backup could not be made, read or restored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// The name of the place is none.
+    #[error("{place} is no place for backups: name a folder, or s3://BUCKET/PREFIX")]
+    Location {
+        /// As it was given.
+        place: String,
+    },
+    /// The folder or the store behind a place does not work.
+    #[error("the backup place {place} cannot be used")]
+    Place {
+        /// The place.
+        place: String,
+        /// What it said.
+        #[source]
+        source: Box<object_store::Error>,
+    },
+    /// Something lies there, but no backups.
+    #[error("{place} holds no Kiln backups: {detail}")]
+    NotAPlace {
+        /// The place.
+        place: String,
+        /// What was found.
+        detail: String,
+    },
+    /// Made by a newer Kiln.
+    #[error("the backups in {place} have format {found}; this Kiln reads formats up to {known}")]
+    Newer {
+        /// The place.
+        place: String,
+        /// Its format number.
+        found: u32,
+        /// The newest that is known here.
+        known: u32,
+    },
+    /// A local file.
+    #[error("{path} cannot be used")]
+    Local {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A file that must not change did.
+    #[error("{path} changed while it was backed up")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What is stored is not what was stored.
+    #[error("{object} is damaged: {detail}")]
+    Damaged {
+        /// Its name in the place.
+        object: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// An object that a snapshot names is not there.
+    #[error("{object} is missing")]
+    Missing {
+        /// Its name in the place.
+        object: String,
+    },
+    /// The backup is encrypted and no private key was given.
+    #[error("the backup is encrypted, and no age identity was given")]
+    NoIdentity,
+    /// None of the private keys opens it.
+    #[error("none of the age identities opens the backup")]
+    WrongIdentity,
+    /// No such snapshot.
+    #[error("{place} has no backup {id}")]
+    Unknown {
+        /// The place.
+        place: String,
+        /// What was asked for.
+        id: String,
+    },
+    /// A restore goes into an empty folder only.
+    #[error("{path} is not empty")]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A recipient is not an age public key.
+    #[error("{text} is no age recipient (age1…)")]
+    Recipient {
+        /// As it was given; public.
+        text: String,
+    },
+}
+
+impl BackupError {
+    pub(crate) fn local(path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Local { path, source }
+    }
+
+    pub(crate) fn damaged(object: &str, detail: impl Into<String>) -> Self {
+        Self::Damaged {
+            object: object.to_owned(),
+            detail: detail.into(),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Backups of a frozen data folder: whole files, each stored once under the hash of its bytes, and
+//! a snapshot that lists them. Knows nothing of what the files hold; who freezes the folder makes
+//! sure that it is consistent.
+//!
+//! ```text
+//! backup.json                              says what this place is, and the format number
+//! snapshots/<created ms>-<16 hex>.json     a snapshot; the hex digits begin the SHA-256 of its text
+//! objects/<2 hex>/<62 hex>                 the bytes of a file, by their SHA-256
+//! snapshots/….json.age                     the same, encrypted
+//! sealed-<16 hex>/<2 hex>/<62 hex>         encrypted objects; the digits stand for the recipients
+//! ```
+//!
+//! * A snapshot is stored after all of its objects, so one that can be read is complete.
+//! * Names of encrypted objects are hashes of their contents before encryption: who sees the place
+//!   can tell equal files from different ones and nothing more, because contents that could be
+//!   guessed whole (keys) hold random bytes.
+//! * Encryption keeps secrets; it proves nothing about who wrote the backup. What proves the anchors
+//!   is their signatures and the log's checkpoint kept elsewhere.
+
+mod check;
+mod create;
+mod error;
+mod index;
+mod object;
+mod place;
+mod restore;
+mod seal;
+mod snapshot;
+
+pub use check::{CheckReport, check};
+pub use create::{CreateReport, Source, create};
+pub use error::BackupError;
+pub use place::{Place, S3Options};
+pub use restore::restore;
+pub use seal::{Identities, Recipients};
+pub use snapshot::{LogHead, Snapshot, SnapshotFile, SnapshotId, Unread, find, list, read};
+
+/// Told of progress: so many bytes more were done.
+pub type Advance<'a> = &'a (dyn Fn(u64) + Sync);
