@@ -11,6 +11,7 @@ mod documents;
 mod elsewhere;
 mod eth_adapter;
 mod figures;
+mod freeze;
 mod log;
 mod operation;
 mod proof;
@@ -96,7 +97,8 @@ async fn open_now(setup: &Setup) -> anyhow::Result<Part> {
     let collectors = figures::collectors(&backends, &scrubber, &setup.domains)?;
     let scrubbing = scrub::Scrub(Arc::clone(&scrubber));
     let admin = admin::routes(backends.clone(), setup)
-        .merge(node::scrub_routes(scrubbing, setup.control.clone()));
+        .merge(node::scrub_routes(scrubbing, setup.control.clone()))
+        .merge(freeze::routes(backends.embedded().clone(), setup));
     let anchors = Anchors {
         _scrubber: scrubber,
         backends,

@@ -10,6 +10,7 @@ mod batch;
 mod conditional;
 mod figures;
 mod format;
+mod freeze;
 mod gateway;
 mod hash_list;
 mod operation;
@@ -78,6 +79,7 @@ fn open_now(setup: &Setup) -> anyhow::Result<Part> {
         &scrubber,
         setup.control.clone(),
     ));
+    let admin = admin.merge(freeze::routes(store.clone(), setup));
     let collectors = figures::collectors(&store, &scrubber, &setup.domains)?;
     let bricks = Bricks {
         _scrubber: scrubber,

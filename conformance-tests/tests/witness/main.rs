@@ -18,6 +18,7 @@ mod faults;
 mod grown;
 mod node;
 mod put_back;
+mod restored;
 mod server;
 
 use anyhow::{Context as _, Result, ensure};

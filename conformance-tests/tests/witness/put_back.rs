@@ -24,13 +24,13 @@ const HASH: &str = "BsDZDZZsSfW3tP9Kr8epe1c8Wd49kB7UYTrva7dZGeVU";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A node that asks a witness, with its folder.
-struct Node {
+pub(crate) struct Node {
     folder: TempDir,
     process: Option<NodeProcess>,
 }
 
 impl Node {
-    fn new(witness: &Witness) -> Result<Self> {
+    pub(crate) fn new(witness: &Witness) -> Result<Self> {
         let node = Self {
             folder: tempfile::tempdir()?,
             process: None,
@@ -43,7 +43,7 @@ impl Node {
         Ok(node)
     }
 
-    fn configure(&self, witness: &str) -> Result<()> {
+    pub(crate) fn configure(&self, witness: &str) -> Result<()> {
         let [key, policy] = ["log-key", "policy"].map(|it| self.at(it).display().to_string());
         let config = format!(
             "[[domain]]\nname = \"default\"\n[domain.log]\nkey = {key:?}\npolicy = {policy:?}\n\
@@ -53,28 +53,28 @@ impl Node {
         Ok(())
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn run(&mut self) -> Result<()> {
+    pub(crate) fn run(&mut self) -> Result<()> {
         let launch = Launch::kiln_serve(&self.at("data"), Some(&self.at("kiln.toml")))?;
         self.process = Some(NodeProcess::start(&launch)?);
         Ok(())
     }
 
-    fn stop(&mut self) -> Result<()> {
+    pub(crate) fn stop(&mut self) -> Result<()> {
         let status = self.process.take().context("it is stopped")?.stop()?;
         ensure!(status.success(), "{status}");
         Ok(())
     }
 
-    fn ask(&self, method: &str, target: &str) -> Result<Reply> {
+    pub(crate) fn ask(&self, method: &str, target: &str) -> Result<Reply> {
         let address = self.process.as_ref().context("it is stopped")?.address();
         Ok(ask(address, &Request::to(address, method, target))?)
     }
 
-    fn create(&self, number: u8) -> Result<(String, Reply)> {
+    pub(crate) fn create(&self, number: u8) -> Result<(String, Reply)> {
         let owner = Owner::new(&"default".parse()?, &[number; 32])?;
         let value = owner.sign(HASH, 1_700_000_000_000)?;
         let target = format!("/anchor/default/create-anchor/{}/{value}", owner.id());
@@ -94,7 +94,7 @@ impl Node {
     }
 
     /// `kiln log lift` with this checkpoint: its exit code and words.
-    fn lift(&self, checkpoint: &str) -> Result<(Option<i32>, String)> {
+    pub(crate) fn lift(&self, checkpoint: &str) -> Result<(Option<i32>, String)> {
         let file = self.at("checkpoint");
         write_file(&file, checkpoint.as_bytes())?;
         let lift = Launch::of(Binary::Kiln)?.arg("log").arg("lift");
@@ -109,7 +109,7 @@ impl Node {
     }
 
     /// Waits until so many entries are cosigned.
-    fn until_cosigned(&self, size: u64) -> Result<()> {
+    pub(crate) fn until_cosigned(&self, size: u64) -> Result<()> {
         let started = Instant::now();
         loop {
             let reply = self.ask("GET", "/log/default/checkpoint/cosigned")?;
@@ -122,7 +122,7 @@ impl Node {
         }
     }
 
-    fn signed_size(&self) -> Result<u64> {
+    pub(crate) fn signed_size(&self) -> Result<u64> {
         let reply = self.ask("GET", "/log/default/checkpoint")?;
         Ok(SignedNote::parse(&reply.text())?.checkpoint()?.size)
     }

@@ -66,7 +66,7 @@ pub(crate) struct Common {
         help_heading = HEADING
     )]
     keyring: Option<PathBuf>,
-    /// Private age keys that open a keyring made for recipients; can be repeated
+    /// Private age keys that open a backup, or a keyring made for recipients; can be repeated
     #[arg(
         long, global = true, value_name = "FILE", env = "KILN_KEYRING_IDENTITY",
         hide_env_values = true, help_heading = HEADING

@@ -5,6 +5,7 @@
 
 mod admin;
 mod anchor;
+mod backup;
 mod client_failure;
 mod common;
 mod completions;
@@ -64,6 +65,9 @@ enum Command {
     /// Look at the stores of a stopped node
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// Back a node up, restore it, and try both
+    #[command(subcommand)]
+    Backup(backup::BackupCommand),
     /// Make, write, read and verify DSUs
     #[command(subcommand)]
     Dsu(dsu::DsuCommand),
@@ -164,6 +168,7 @@ fn run(cli: &Cli, matches: &ArgMatches) -> ExitCode {
         Command::Store(command) => return node::exit_code(store::run(command, common.output())),
         Command::Admin(args) => refuse_options(matches, &NODE_OPTIONS, "kiln admin")
             .and_then(|()| admin::run(args, common)),
+        Command::Backup(command) => backup::run(command, common),
         Command::Dsu(command) => dsu::run(command, common),
         Command::Share(args) => share::run(args, common),
         Command::Push(args) => push::run(args, common),

@@ -19,6 +19,7 @@ mod domain_config;
 mod domains;
 mod error;
 mod folder;
+mod freeze;
 mod front;
 mod guard;
 mod key_file;
@@ -63,6 +64,7 @@ pub use config::{
 pub use config_origin::{Origin, Origins, Setting};
 pub use control::{
     ApiKey, AuditCheck, AuditRecord, Broken, Control, ControlError, Event, KeyRefusal, NewKey,
+    copy_control,
 };
 pub use domain_config::{
     AdapterConfig, AdapterKind, AnchoringKind, DomainConfig, EthAdapterConfig, EvmConfig, Fees,
@@ -71,6 +73,7 @@ pub use domain_config::{
 pub use domains::{Anchoring, DomainTable, Domains};
 pub use error::{ApiError, empty, json, message, raw};
 pub use folder::create_folder;
+pub use freeze::FreezeRequest;
 pub use front::{Readiness, typed_json};
 pub use key_file::{
     KeyFileError, load as load_key_file, load_or_create as load_or_create_key_file,

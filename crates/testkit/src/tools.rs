@@ -67,6 +67,14 @@ pub fn prometheus() -> Result<PathBuf, MissingTool> {
     in_tools("bin/prometheus").ok_or(MissingTool { tool })
 }
 
+/// The `rclone` that serves S3.
+///
+/// # Errors
+/// [`MissingTool`] when it is not there.
+pub fn rclone() -> Result<PathBuf, MissingTool> {
+    in_tools("python/bin/rclone").ok_or(MissingTool { tool: "rclone" })
+}
+
 /// The folder that holds the npm package `solc`.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! The admin listener of a running node: where it is, the credential, and what its answers mean.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::{Client, Method, StatusCode, header};
@@ -16,6 +17,9 @@ const ANSWER_TIME_MAX: Duration = Duration::from_mins(1);
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
 /// The longest answer, in bytes: a page of the audit log.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+/// The file with the credential, in the data folder.
+const TOKEN_FILE: &str = "admin-token";
 
 /// A node that is administered.
 pub(crate) struct AdminNode {
@@ -37,8 +41,27 @@ impl AdminNode {
             Some(url) => parse(url)?,
             None => running(args)?,
         };
-        let own = || args.data.join("admin-token");
-        let path = args.token_file.clone().unwrap_or_else(own);
+        let own = || args.data.join(TOKEN_FILE);
+        Self::at(base, args.token_file.clone().unwrap_or_else(own))
+    }
+
+    /// The process that serves a store (`anchors` or `bricks`) of the data folder; `None` when none
+    /// with an admin listener does.
+    ///
+    /// # Errors
+    /// As [`AdminNode::find`].
+    pub(crate) fn serving(data: &Path, store: &str) -> Result<Option<Self>, Failure> {
+        let found = addresses(data)?.into_iter().find(|(name, _)| {
+            // A process of both services is named after neither.
+            !name.ends_with("-anchors") && !name.ends_with("-bricks")
+                || name.ends_with(&format!("-{store}"))
+        });
+        found
+            .map(|(_, address)| Self::at(parse(&address)?, data.join(TOKEN_FILE)))
+            .transpose()
+    }
+
+    fn at(base: Url, path: PathBuf) -> Result<Self, Failure> {
         let token = node::load_key_file(&path).map_err(|error| {
             Failure::new(Exit::Local, "the admin token cannot be used")
                 .because(error)
@@ -188,6 +211,17 @@ fn parse(text: &str) -> Result<Url, Failure> {
     Ok(url)
 }
 
+/// The admin listeners of the processes that run on a data folder.
+fn addresses(data: &Path) -> Result<Vec<(String, String)>, Failure> {
+    node::admin_addresses(data).map_err(|error| {
+        let data = data.display();
+        Failure::io(
+            format!("the address of the admin listener in {data}"),
+            error,
+        )
+    })
+}
+
 /// The address of the one node that runs on the data folder.
 fn running(args: &AdminArgs) -> Result<Url, Failure> {
     let data = args.data.display();
@@ -197,12 +231,7 @@ fn running(args: &AdminArgs) -> Result<Url, Failure> {
                 .next("name the node's data folder with --data, or its admin listener with --url"),
         );
     }
-    let found = node::admin_addresses(&args.data).map_err(|error| {
-        Failure::io(
-            format!("the address of the admin listener in {data}"),
-            error,
-        )
-    })?;
+    let found = addresses(&args.data)?;
     match found.as_slice() {
         [(_, address)] => parse(address),
         [] => {

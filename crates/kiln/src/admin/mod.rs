@@ -18,7 +18,7 @@ use clap::{Args, Subcommand};
 use crate::common::Common;
 use crate::exit::{Failure, Outcome};
 
-use connection::AdminNode;
+pub(crate) use connection::AdminNode;
 
 /// Options of `kiln admin`.
 #[derive(Args)]

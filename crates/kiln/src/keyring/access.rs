@@ -141,8 +141,16 @@ fn identities(path: &Path, common: &Common) -> Result<Identities, Failure> {
         return Err(Failure::new(Exit::Usage, message)
             .next("give the age identity file with --identity FILE or KILN_KEYRING_IDENTITY"));
     }
+    read_identities(&common.identity)
+}
+
+/// The private keys in age identity files; none from no files.
+///
+/// # Errors
+/// [`Exit::Usage`] for a file without any.
+pub(crate) fn read_identities(files: &[PathBuf]) -> Result<Identities, Failure> {
     let mut all = Identities::new();
-    for file in &common.identity {
+    for file in files {
         let no_keys = || {
             let message = format!("{} is no age identity file", file.display());
             Failure::new(Exit::Usage, message)

@@ -22,7 +22,7 @@ use std::path::Path;
 use age::x25519;
 use keyssi::KeySsi;
 
-pub(crate) use self::access::Unlocked;
+pub(crate) use self::access::{Unlocked, read_identities};
 use self::disk::{KeyringFile, cannot_parse, cannot_read};
 use self::file::{Contents, FormatError, Line, Protection, Salt, Tag};
 use self::key::KeyNameError;

@@ -8,6 +8,7 @@
 //! [`LOOK_EVERY`] (the keys, which are kept in memory) or at once (all else).
 
 mod audit;
+mod copy;
 mod domains;
 mod keys;
 mod refusals;
@@ -25,6 +26,7 @@ use thiserror::Error;
 
 pub(crate) use audit::hex;
 pub use audit::{AuditCheck, AuditRecord, Broken, Event};
+pub use copy::copy_control;
 pub use keys::{ApiKey, KeyRefusal, NewKey};
 pub(crate) use refusals::Refusal;
 

@@ -1,0 +1,106 @@
+//! What cannot be done: one wrong thing of each kind, with the code and the words.
+
+use anyhow::{Result, ensure};
+use testkit::server::{Server, write_file};
+
+use crate::{age_key, backup, text};
+
+#[test]
+fn wrong_places_keys_and_folders_are_named() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let check = |verb: &str, arguments: &[&str], code: i32, words: &str| -> Result<()> {
+        let ran = backup(verb, arguments)?;
+        let told = &ran.stderr;
+        ensure!(
+            ran.code == Some(code),
+            "{verb} {arguments:?}: {:?} {told}",
+            ran.code
+        );
+        ensure!(
+            told.contains(words) && told.contains("next:"),
+            "{verb}: {told}"
+        );
+        Ok(())
+    };
+    let (recipient, key) = age_key(folder.path())?;
+    check("list", &[&at("absent")], 5, "there is no such folder")?;
+    write_file(&folder.path().join("mine/file"), b"x")?;
+    check("list", &[&at("mine")], 5, "no backup.json")?;
+    check(
+        "create",
+        &[&at("mine"), "--data", &at("mine")],
+        5,
+        "name an empty place",
+    )?;
+    check("list", &["gs://bucket"], 2, "gs://bucket")?;
+    check(
+        "create",
+        &[&at("place"), "--data", &at("absent")],
+        3,
+        "there is no data folder",
+    )?;
+    check(
+        "create",
+        &[&at("place"), "--data", &at("mine")],
+        3,
+        "holds no stores",
+    )?;
+    let (place, mine) = (at("place"), at("mine"));
+    let wrong = [&place, "--data", &mine, "--recipient", "age1x"];
+    check("create", &wrong, 2, "age1x is no age recipient")?;
+    write_file(&folder.path().join("empty"), b"# nobody\n")?;
+    let empty = at("empty");
+    check(
+        "create",
+        &[&place, "--recipients-file", &empty],
+        2,
+        "holds no age recipients",
+    )?;
+    check("check", &[&at("place")], 5, "has no backup at all")?;
+    check(
+        "restore",
+        &[&at("place"), "--data", &at("new"), "--backup", "x"],
+        2,
+        "",
+    )?;
+
+    let server = Server::start("[admin]\nlisten = \"127.0.0.1:0\"\n")?;
+    let data = server.data();
+    let data = text(&data)?;
+    backup(
+        "create",
+        &[&at("sealed"), "--data", data, "--recipient", &recipient],
+    )?
+    .done()?;
+    check("check", &[&at("sealed")], 6, "no age identity")?;
+    let strangers = tempfile::tempdir()?;
+    let (_, other) = age_key(strangers.path())?;
+    check(
+        "check",
+        &[&at("sealed"), "--identity", &other],
+        6,
+        "none of the age identities",
+    )?;
+    check(
+        "restore",
+        &[&at("sealed"), "--identity", &key, "--data", data],
+        7,
+        "is not empty",
+    )?;
+    let unknown = "1790000000000-0123456789abcdef";
+    check("check", &[&at("sealed"), "--backup", unknown], 5, unknown)?;
+    Ok(())
+}
+
+#[test]
+fn a_node_without_an_admin_listener_says_what_to_do() -> Result<()> {
+    let server = Server::start("[admin]\nlisten = \"\"\n")?;
+    let folder = tempfile::tempdir()?;
+    let place = folder.path().join("place");
+    let data = server.data();
+    let ran = backup("create", &[text(&place)?, "--data", text(&data)?])?;
+    ensure!(ran.code == Some(3), "{:?}", ran.code);
+    ensure!(ran.stderr.contains("admin.listen"), "{}", ran.stderr);
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Backups of a stopped node, plain and damaged.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use testkit::server::Server;
+
+use crate::writers::Writers;
+use crate::{backup, text};
+
+/// The data folder of a stopped node with something in it.
+fn data() -> Result<(tempfile::TempDir, PathBuf)> {
+    let server = Server::start("")?;
+    let writers = Writers::start(server.address(), 9);
+    writers.acknowledged(20)?;
+    writers.stop()?;
+    let data = server.data();
+    let (process, folder) = server.into_parts();
+    ensure!(process.stop()?.success());
+    Ok((folder, data))
+}
+
+#[test]
+fn a_stopped_node_is_backed_up_without_its_keys_and_told_so() -> Result<()> {
+    let (folder, data) = data()?;
+    let place = folder.path().join("place");
+    let (place, data) = (text(&place)?, text(&data)?);
+    let ran = backup("create", &[place, "--data", data])?;
+    ensure!(ran.stderr.contains("private keys"), "{}", ran.stderr);
+    ran.done()?;
+    let listed = backup("list", &[place])?.done()?;
+    ensure!(listed[0]["encrypted"] == false, "{listed}");
+    ensure!(listed[0]["logs"][0]["domain"] == "default", "{listed}");
+    ensure!(
+        listed[0]["logs"][0]["entries"].as_u64() >= Some(20),
+        "{listed}"
+    );
+    let to = folder.path().join("restored");
+    backup("restore", &[place, "--data", text(&to)?])?.done()?;
+    ensure!(!to.join("keys").exists(), "a plain backup holds keys");
+    Ok(())
+}
+
+#[test]
+fn every_damaged_object_is_found() -> Result<()> {
+    let (folder, data) = data()?;
+    let place = folder.path().join("place");
+    let text_of_place = text(&place)?;
+    backup("create", &[text_of_place, "--data", text(&data)?])?.done()?;
+    let object = largest(&place.join("objects"))?;
+    let mut bytes = std::fs::read(&object)?;
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    testkit::server::write_file(&object, &bytes)?;
+    let checked = backup("check", &[text_of_place])?;
+    ensure!(checked.code == Some(1), "{:?}", checked.code);
+    let finding = checked.value["findings"][0]
+        .as_str()
+        .context("no finding")?;
+    ensure!(finding.contains("is damaged"), "{finding}");
+    let to = folder.path().join("restored");
+    let restored = backup("restore", &[text_of_place, "--data", text(&to)?])?;
+    ensure!(
+        restored.code == Some(1) && !to.exists(),
+        "{}",
+        restored.stderr
+    );
+    // As the message says: without the object, the next backup is whole.
+    std::fs::remove_file(&object)?;
+    backup("create", &[text_of_place, "--data", text(&data)?])?.done()?;
+    backup("drill", &[text_of_place])?.done()?;
+    Ok(())
+}
+
+fn largest(folder: &Path) -> Result<PathBuf> {
+    let mut found = Vec::new();
+    for entry in folder.read_dir()? {
+        for entry in entry?.path().read_dir()? {
+            let entry = entry?;
+            found.push((entry.metadata()?.len(), entry.path()));
+        }
+    }
+    found.sort();
+    found.pop().map(|(_, path)| path).context("no object")
+}

@@ -1,0 +1,120 @@
+//! `kiln backup create`.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use backup::{Place, Recipients, Source};
+use clap::Args;
+use serde_json::json;
+
+use super::{PlaceArgs, default_data, failure, frozen};
+use crate::common::Common;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::local_file::read_bounded;
+use crate::output::{self, Output};
+use crate::progress::Progress;
+
+pub(super) const HELP: &str = "\
+Examples:
+  kiln backup create /mnt/backups --data /var/lib/kiln --recipient age1…
+  kiln backup create s3://hospital-backups/node-1 --recipients-file operators.txt
+  kiln backup create /mnt/backups                      plain: without the private keys of the logs
+
+A node that runs is asked for a consistent copy through its admin listener and goes on serving; a
+stopped one is opened. Everything that was acknowledged before the command began is in the backup.
+Files that an earlier backup has stored are not stored again. Private keys of the logs are in it only if
+it is encrypted; account keys of chains and keys outside of the data folder never are: keep those
+yourself.";
+
+/// Longest file of recipients, in bytes.
+const RECIPIENTS_BYTES_MAX: u64 = 1 << 20;
+
+/// Options of `kiln backup create`.
+#[derive(Args)]
+pub(crate) struct CreateArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// The node's data folder
+    #[arg(long, value_name = "DIR", env = "KILN_DATA", hide_env_values = true, default_value_os_t = default_data())]
+    data: PathBuf,
+    /// Encrypt to this age recipient (age1…); can be repeated
+    #[arg(long, value_name = "RECIPIENT")]
+    recipient: Vec<String>,
+    /// Encrypt to the age recipients in this file, one in a line
+    #[arg(long, value_name = "FILE")]
+    recipients_file: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &CreateArgs, common: &Common) -> Outcome {
+    let output = common.output();
+    let recipients = recipients(args)?;
+    let place = Place::open_or_make(&args.place.place, &args.place.options()).map_err(failure)?;
+    let began = Instant::now();
+    let frozen = frozen::freeze(&args.data)?;
+    let source = Source {
+        folder: frozen.folder().to_owned(),
+        frozen_ms: frozen.since_ms(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        logs: frozen.logs().to_vec(),
+        left_out: frozen.left_out().to_vec(),
+        index: Some(args.data.join("backup-index.json")),
+    };
+    let progress = Progress::new(output);
+    progress.begin("backing up", None);
+    let made = backup::create(&place, &source, recipients.as_ref(), &|bytes| {
+        progress.advance(bytes);
+    });
+    progress.end();
+    let report = made.map_err(failure)?;
+    drop(frozen);
+    let left_out = &report.snapshot.left_out;
+    for what in left_out {
+        output::warn(&format!("not in the backup: {what}"));
+    }
+    let (files, bytes) = (report.snapshot.files.len(), report.snapshot.bytes());
+    let id = report.id.to_string();
+    let value = json!({
+        "backup": id, "files": files, "bytes": bytes, "storedFiles": report.stored_files,
+        "storedBytes": report.stored_bytes, "encryptedTo": report.snapshot.sealed_to,
+        "leftOut": left_out, "milliseconds": began.elapsed().as_millis(),
+    });
+    say_how_long(output, began);
+    output.table(
+        &value,
+        &[
+            ("backup", id),
+            ("files", format!("{files}, {bytes} bytes")),
+            (
+                "stored now",
+                format!("{}, {} bytes", report.stored_files, report.stored_bytes),
+            ),
+        ],
+    )?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn say_how_long(output: Output, began: Instant) {
+    output.say(&format!("took {:.1} s", began.elapsed().as_secs_f64()));
+}
+
+fn recipients(args: &CreateArgs) -> Result<Option<Recipients>, Failure> {
+    let mut texts = args.recipient.clone();
+    if let Some(file) = &args.recipients_file {
+        let bytes = read_bounded(file, RECIPIENTS_BYTES_MAX)?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let lines = text.lines().map(str::trim);
+        let before = texts.len();
+        texts.extend(
+            lines
+                .filter(|line| !line.is_empty() && !line.starts_with('#'))
+                .map(str::to_owned),
+        );
+        if texts.len() == before {
+            let message = format!("{} holds no age recipients", file.display());
+            return Err(
+                Failure::new(Exit::Usage, message).next("write one recipient (age1…) in a line")
+            );
+        }
+    }
+    Recipients::parse(texts.iter().map(String::as_str)).map_err(failure)
+}

@@ -1,0 +1,123 @@
+//! `kiln backup list` and `kiln backup check`.
+
+use std::time::Instant;
+
+use clap::Args;
+use dsu::Moment;
+use serde_json::json;
+
+use super::create::say_how_long;
+use super::{PlaceArgs, WhichArgs, failure};
+use crate::common::Common;
+use crate::exit::{Exit, Outcome};
+use crate::keyring::read_identities;
+use crate::output::{self, Form};
+use crate::progress::Progress;
+use crate::utc;
+
+pub(super) const LIST_HELP: &str = "\
+Examples:
+  kiln backup list /mnt/backups
+  kiln backup list s3://hospital-backups/node-1 --s3-endpoint http://127.0.0.1:9000
+  kiln backup list /mnt/backups --identity operator.key --json
+
+Oldest first. What an encrypted backup holds is shown with --identity only.";
+
+pub(super) const CHECK_HELP: &str = "\
+Examples:
+  kiln backup check /mnt/backups --identity operator.key
+  kiln backup check /mnt/backups --backup 1790000000000-0123456789abcdef
+
+Reads everything back and compares it with the hashes of when it was stored. Whether the stores in it
+are sound is shown by kiln backup drill.
+Exit codes: 0 all is there, 1 something is damaged or missing (each finding is a line on stdout).";
+
+/// Options of `kiln backup list`.
+#[derive(Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+/// Options of `kiln backup check`.
+#[derive(Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    which: WhichArgs,
+}
+
+pub(super) fn list(args: &ListArgs, common: &Common) -> Outcome {
+    let identities = read_identities(&common.identity)?;
+    let place = args.place.open()?;
+    let mut rows = Vec::new();
+    for unread in backup::list(&place).map_err(failure)? {
+        let time = utc::format(Moment::from_millis(unread.id.created_ms()));
+        let id = unread.id.to_string();
+        let is_closed = unread.is_sealed && identities.is_empty();
+        let (words, value) = if is_closed {
+            let value = json!({ "backup": id, "time": time, "encrypted": true });
+            ("encrypted".to_owned(), value)
+        } else {
+            let snapshot = backup::read(&place, &unread, &identities).map_err(failure)?;
+            let (files, bytes) = (snapshot.files.len(), snapshot.bytes());
+            let logs: Vec<_> = snapshot.logs.iter().map(|log| json!(log)).collect();
+            let value = json!({
+                "backup": id, "time": time, "encrypted": unread.is_sealed, "files": files,
+                "bytes": bytes, "logs": logs, "leftOut": snapshot.left_out,
+                "version": snapshot.version,
+            });
+            let how = if unread.is_sealed {
+                "encrypted"
+            } else {
+                "plain"
+            };
+            (format!("{files} files, {bytes} bytes, {how}"), value)
+        };
+        rows.push((format!("{id}  {time}  {words}"), value));
+    }
+    if common.output().form == Form::Json {
+        let values: Vec<_> = rows.into_iter().map(|(_, value)| value).collect();
+        output::json(&json!(values))?;
+        return Ok(Exit::Done);
+    }
+    for (line, _) in rows {
+        output::line(&line)?;
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) fn check(args: &CheckArgs, common: &Common) -> Outcome {
+    let output = common.output();
+    let began = Instant::now();
+    let found = args.which.find(common)?;
+    let progress = Progress::new(output);
+    progress.begin("checking", Some(found.snapshot.bytes()));
+    let advance = |bytes| progress.advance(bytes);
+    let checked = backup::check(&found.place, &found.snapshot, &found.identities, &advance);
+    progress.end();
+    let report = checked.map_err(failure)?;
+    let findings: Vec<_> = report.findings.iter().map(ToString::to_string).collect();
+    say_how_long(output, began);
+    if output.form == Form::Json {
+        output::json(&json!({
+            "backup": found.unread.id.to_string(), "sound": report.sound,
+            "bytes": report.bytes, "findings": findings,
+        }))?;
+    } else {
+        for finding in &findings {
+            output::line(&format!("wrong: {finding}"))?;
+        }
+        let words = if findings.is_empty() {
+            "all is there"
+        } else {
+            "damaged"
+        };
+        let (sound, bytes) = (report.sound, report.bytes);
+        output::line(&format!("{words}: {sound} sound objects, {bytes} bytes"))?;
+    }
+    Ok(if findings.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Negative
+    })
+}

@@ -1,0 +1,160 @@
+//! `kiln backup`: backups of a whole node, and restoring them.
+//!
+//! **Source:** `docs/backup.md`.
+
+mod create;
+mod drill;
+mod frozen;
+mod look;
+mod restore;
+
+use std::path::PathBuf;
+
+use backup::{BackupError, Identities, Place, S3Options, Snapshot, SnapshotId, Unread};
+use clap::{Args, Subcommand};
+
+use crate::client_failure::with_causes;
+use crate::common::Common;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::keyring::read_identities;
+
+/// Commands of backups.
+#[derive(Subcommand)]
+pub(crate) enum BackupCommand {
+    /// Back a node up, running or stopped; only what is new is stored
+    #[command(after_help = create::HELP)]
+    Create(create::CreateArgs),
+    /// Print the backups of a place
+    #[command(after_help = look::LIST_HELP)]
+    List(look::ListArgs),
+    /// Read a backup back whole and compare every byte with its hash
+    #[command(after_help = look::CHECK_HELP)]
+    Check(look::CheckArgs),
+    /// Put a backup into a new data folder
+    #[command(after_help = restore::HELP)]
+    Restore(restore::RestoreArgs),
+    /// Restore a backup for trial, check the stores, and say how long it took
+    #[command(after_help = drill::HELP)]
+    Drill(drill::DrillArgs),
+}
+
+/// Where backups lie.
+#[derive(Args)]
+struct PlaceArgs {
+    /// A folder, or s3://BUCKET/PREFIX (credentials: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`)
+    #[arg(value_name = "PLACE")]
+    place: String,
+    /// Address of an S3-compatible store that is not Amazon's
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "AWS_ENDPOINT_URL",
+        hide_env_values = true
+    )]
+    s3_endpoint: Option<String>,
+    /// Region of the store
+    #[arg(long, value_name = "NAME", env = "AWS_REGION", hide_env_values = true)]
+    s3_region: Option<String>,
+}
+
+/// Which backup.
+#[derive(Args)]
+struct WhichArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// The backup, as `kiln backup list` names it [default: the newest]
+    #[arg(long, value_name = "NAME")]
+    backup: Option<SnapshotId>,
+}
+
+/// Carries out a command.
+pub(crate) fn run(command: &BackupCommand, common: &Common) -> Outcome {
+    match command {
+        BackupCommand::Create(args) => create::run(args, common),
+        BackupCommand::List(args) => look::list(args, common),
+        BackupCommand::Check(args) => look::check(args, common),
+        BackupCommand::Restore(args) => restore::run(args, common),
+        BackupCommand::Drill(args) => drill::run(args, common),
+    }
+}
+
+impl PlaceArgs {
+    fn options(&self) -> S3Options {
+        S3Options {
+            endpoint: self.s3_endpoint.clone(),
+            region: self.s3_region.clone(),
+        }
+    }
+
+    fn open(&self) -> Result<Place, Failure> {
+        Place::open(&self.place, &self.options()).map_err(failure)
+    }
+}
+
+/// A backup that was found and read.
+struct Found {
+    place: Place,
+    unread: Unread,
+    snapshot: Snapshot,
+    identities: Identities,
+}
+
+impl WhichArgs {
+    fn find(&self, common: &Common) -> Result<Found, Failure> {
+        let identities = read_identities(&common.identity)?;
+        let place = self.place.open()?;
+        let unread = backup::find(&place, self.backup.as_ref()).map_err(failure)?;
+        let snapshot = backup::read(&place, &unread, &identities).map_err(failure)?;
+        Ok(Found {
+            place,
+            unread,
+            snapshot,
+            identities,
+        })
+    }
+}
+
+/// What a data folder is called by default.
+fn default_data() -> PathBuf {
+    PathBuf::from("kiln-data")
+}
+
+/// An error of a backup as a command ends with it.
+fn failure(error: BackupError) -> Failure {
+    let (exit, next) = match &error {
+        BackupError::Location { .. } | BackupError::Recipient { .. } => {
+            (Exit::Usage, "see kiln backup create --help")
+        }
+        BackupError::Place { .. } => (
+            Exit::Unreachable,
+            "check the address, the credentials and the bucket (AWS_… in the environment, --s3-endpoint)",
+        ),
+        BackupError::NotAPlace { .. } => (Exit::NotFound, "name the place of the backups"),
+        BackupError::Newer { .. } => (
+            Exit::Local,
+            "use the version of kiln that made it, or a newer one",
+        ),
+        BackupError::Unknown { .. } => (Exit::NotFound, "kiln backup list shows what is there"),
+        BackupError::NoIdentity | BackupError::WrongIdentity => (
+            Exit::WrongKey,
+            "give the file of the age private key with --identity",
+        ),
+        BackupError::Damaged { .. } | BackupError::Missing { .. } => (
+            Exit::Negative,
+            "use another backup; take the damaged object away, and the next backup stores it again",
+        ),
+        BackupError::NotEmpty { .. } => (
+            Exit::Conflict,
+            "name a new folder; a restore never writes over anything",
+        ),
+        BackupError::Changed { .. } => (Exit::Conflict, "run it again"),
+        _ => (Exit::Local, "mend what the message says, and run it again"),
+    };
+    let full = matches!(
+        &error,
+        BackupError::Local { source, .. } if source.kind() == std::io::ErrorKind::StorageFull
+    );
+    let exit = if full { Exit::DiskFull } else { exit };
+    let message = with_causes(&error);
+    Failure::new(exit, message).next(next)
+}

@@ -1,0 +1,67 @@
+//! Where frozen copies of stores go, which backups are made from: below `frozen/` in the data folder.
+//! Who makes a backup names the copy, reads it, and takes it away (`kiln backup create`).
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::error::ApiError;
+
+/// The folder below the data folder.
+const FOLDER: &str = "frozen";
+
+/// What the `freeze` route of a service takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeRequest {
+    /// Name of the copy, made of digits; its folder exists.
+    name: String,
+}
+
+impl FreezeRequest {
+    /// Where the copy of this store goes.
+    ///
+    /// # Errors
+    /// 400 for a name that is none, 409 when the folder does not wait for this copy.
+    pub fn path(&self, data: &Path, store: &str) -> Result<PathBuf, ApiError> {
+        let name = &self.name;
+        if name.is_empty() || name.len() > 20 || !name.bytes().all(|byte| byte.is_ascii_digit()) {
+            let text = "name is the name of the frozen copy, 1 to 20 digits";
+            return Err(ApiError::bad_request(text));
+        }
+        let folder = data.join(FOLDER).join(name);
+        let path = folder.join(store);
+        if !folder.is_dir() || path.exists() {
+            let text = format!(
+                "there is no folder {FOLDER}/{name} in the data folder that waits for the {store}; \
+                 make it first, or take another name"
+            );
+            return Err(ApiError::new(http::StatusCode::CONFLICT, text));
+        }
+        Ok(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_goes_into_a_folder_that_waits_for_it_and_nowhere_else() {
+        let data = tempfile::tempdir().unwrap();
+        let path = |name: &str| {
+            let request = FreezeRequest {
+                name: name.to_owned(),
+            };
+            request.path(data.path(), "bricks")
+        };
+        for name in ["", "..", "1/2", "1 ", "a", "123456789012345678901"] {
+            assert!(path(name).is_err(), "{name}");
+        }
+        assert!(path("17").is_err(), "no folder");
+        std::fs::create_dir_all(data.path().join("frozen/17")).unwrap();
+        assert!(path("17").unwrap().ends_with("frozen/17/bricks"));
+        std::fs::create_dir(data.path().join("frozen/17/bricks")).unwrap();
+        assert!(path("17").is_err(), "there already");
+    }
+}
