@@ -1,7 +1,7 @@
 //! What opens a keyring: a passphrase (file, environment, prompt) or files of private age keys.
 
 use std::io::{self, IsTerminal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use age::secrecy::SecretString;
 use age::x25519;
