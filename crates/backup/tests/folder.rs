@@ -9,6 +9,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -327,10 +328,10 @@ fn a_hostile_place_cannot_write_outside_the_folder() {
     let text = String::from_utf8(text.clone()).unwrap();
     let text = text.replace("bricks/CURRENT", "../bricks/CURRENT");
     let digest = Sha256::digest(text.as_bytes());
-    let digest: String = digest[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = digest[..8].iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
     let hostile = scene
         .at("place/snapshots")
         .join(format!("1790000000000-{digest}.json"));

@@ -49,8 +49,8 @@ fn check(args: &CheckArgs, output: Output) -> anyhow::Result<ExitCode> {
         let _lock = node::lock_store(&args.data, "bricks")?;
         let report = brickstore::check(&args.data.join("bricks"))?;
         let mut seen = json!({ "sound": report.sound, "bytes": report.bytes });
-        if report.quarantined > 0 {
-            seen["quarantined"] = report.quarantined.into();
+        if let Some(seen) = seen.as_object_mut().filter(|_| report.quarantined > 0) {
+            seen.insert("quarantined".to_owned(), report.quarantined.into());
         }
         sections.push(("bricks", seen));
         findings.extend(report.findings.iter().map(ToString::to_string));

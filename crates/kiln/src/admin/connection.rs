@@ -1,6 +1,6 @@
 //! The admin listener of a running node: where it is, the credential, and what its answers mean.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::{Client, Method, StatusCode, header};
@@ -42,7 +42,7 @@ impl AdminNode {
             None => running(args)?,
         };
         let own = || args.data.join(TOKEN_FILE);
-        Self::at(base, args.token_file.clone().unwrap_or_else(own))
+        Self::at(base, &args.token_file.clone().unwrap_or_else(own))
     }
 
     /// The process that serves a store (`anchors` or `bricks`) of the data folder; `None` when none
@@ -57,12 +57,12 @@ impl AdminNode {
                 || name.ends_with(&format!("-{store}"))
         });
         found
-            .map(|(_, address)| Self::at(parse(&address)?, data.join(TOKEN_FILE)))
+            .map(|(_, address)| Self::at(parse(&address)?, &data.join(TOKEN_FILE)))
             .transpose()
     }
 
-    fn at(base: Url, path: PathBuf) -> Result<Self, Failure> {
-        let token = node::load_key_file(&path).map_err(|error| {
+    fn at(base: Url, path: &Path) -> Result<Self, Failure> {
+        let token = node::load_key_file(path).map_err(|error| {
             Failure::new(Exit::Local, "the admin token cannot be used")
                 .because(error)
                 .next("name the node's data folder with --data, or a file with --token-file")

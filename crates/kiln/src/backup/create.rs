@@ -48,7 +48,8 @@ pub(crate) struct CreateArgs {
 pub(super) fn run(args: &CreateArgs, common: &Common) -> Outcome {
     let output = common.output();
     let recipients = recipients(args)?;
-    let place = Place::open_or_make(&args.place.place, &args.place.options()).map_err(failure)?;
+    let place = Place::open_or_make(&args.place.place, &args.place.options())
+        .map_err(|error| failure(&error))?;
     let began = Instant::now();
     let frozen = frozen::freeze(&args.data)?;
     let source = Source {
@@ -65,7 +66,7 @@ pub(super) fn run(args: &CreateArgs, common: &Common) -> Outcome {
         progress.advance(bytes);
     });
     progress.end();
-    let report = made.map_err(failure)?;
+    let report = made.map_err(|error| failure(&error))?;
     drop(frozen);
     let left_out = &report.snapshot.left_out;
     for what in left_out {
@@ -116,5 +117,5 @@ fn recipients(args: &CreateArgs) -> Result<Option<Recipients>, Failure> {
             );
         }
     }
-    Recipients::parse(texts.iter().map(String::as_str)).map_err(failure)
+    Recipients::parse(texts.iter().map(String::as_str)).map_err(|error| failure(&error))
 }

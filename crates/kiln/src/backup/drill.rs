@@ -82,7 +82,7 @@ pub(super) fn run(args: &DrillArgs, common: &Common) -> Outcome {
         output::line(&format!(
             "restored in {:.1} s, checked in {:.1} s",
             restored.as_secs_f64(),
-            (total - restored).as_secs_f64()
+            total.saturating_sub(restored).as_secs_f64()
         ))?;
     }
     say_how_long(output, began);

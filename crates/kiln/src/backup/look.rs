@@ -50,7 +50,7 @@ pub(super) fn list(args: &ListArgs, common: &Common) -> Outcome {
     let identities = read_identities(&common.identity)?;
     let place = args.place.open()?;
     let mut rows = Vec::new();
-    for unread in backup::list(&place).map_err(failure)? {
+    for unread in backup::list(&place).map_err(|error| failure(&error))? {
         let time = utc::format(Moment::from_millis(unread.id.created_ms()));
         let id = unread.id.to_string();
         let is_closed = unread.is_sealed && identities.is_empty();
@@ -58,7 +58,8 @@ pub(super) fn list(args: &ListArgs, common: &Common) -> Outcome {
             let value = json!({ "backup": id, "time": time, "encrypted": true });
             ("encrypted".to_owned(), value)
         } else {
-            let snapshot = backup::read(&place, &unread, &identities).map_err(failure)?;
+            let snapshot =
+                backup::read(&place, &unread, &identities).map_err(|error| failure(&error))?;
             let (files, bytes) = (snapshot.files.len(), snapshot.bytes());
             let logs: Vec<_> = snapshot.logs.iter().map(|log| json!(log)).collect();
             let value = json!({
@@ -95,7 +96,7 @@ pub(super) fn check(args: &CheckArgs, common: &Common) -> Outcome {
     let advance = |bytes| progress.advance(bytes);
     let checked = backup::check(&found.place, &found.snapshot, &found.identities, &advance);
     progress.end();
-    let report = checked.map_err(failure)?;
+    let report = checked.map_err(|error| failure(&error))?;
     let findings: Vec<_> = report.findings.iter().map(ToString::to_string).collect();
     say_how_long(output, began);
     if output.form == Form::Json {

@@ -41,7 +41,7 @@ pub(crate) enum BackupCommand {
 /// Where backups lie.
 #[derive(Args)]
 struct PlaceArgs {
-    /// A folder, or s3://BUCKET/PREFIX (credentials: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`)
+    /// A folder, or `s3://BUCKET/PREFIX` (credentials: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`)
     #[arg(value_name = "PLACE")]
     place: String,
     /// Address of an S3-compatible store that is not Amazon's
@@ -87,7 +87,7 @@ impl PlaceArgs {
     }
 
     fn open(&self) -> Result<Place, Failure> {
-        Place::open(&self.place, &self.options()).map_err(failure)
+        Place::open(&self.place, &self.options()).map_err(|error| failure(&error))
     }
 }
 
@@ -103,8 +103,9 @@ impl WhichArgs {
     fn find(&self, common: &Common) -> Result<Found, Failure> {
         let identities = read_identities(&common.identity)?;
         let place = self.place.open()?;
-        let unread = backup::find(&place, self.backup.as_ref()).map_err(failure)?;
-        let snapshot = backup::read(&place, &unread, &identities).map_err(failure)?;
+        let unread = backup::find(&place, self.backup.as_ref()).map_err(|error| failure(&error))?;
+        let snapshot =
+            backup::read(&place, &unread, &identities).map_err(|error| failure(&error))?;
         Ok(Found {
             place,
             unread,
@@ -120,8 +121,8 @@ fn default_data() -> PathBuf {
 }
 
 /// An error of a backup as a command ends with it.
-fn failure(error: BackupError) -> Failure {
-    let (exit, next) = match &error {
+fn failure(error: &BackupError) -> Failure {
+    let (exit, next) = match error {
         BackupError::Location { .. } | BackupError::Recipient { .. } => {
             (Exit::Usage, "see kiln backup create --help")
         }
@@ -151,10 +152,10 @@ fn failure(error: BackupError) -> Failure {
         _ => (Exit::Local, "mend what the message says, and run it again"),
     };
     let full = matches!(
-        &error,
+        error,
         BackupError::Local { source, .. } if source.kind() == std::io::ErrorKind::StorageFull
     );
     let exit = if full { Exit::DiskFull } else { exit };
-    let message = with_causes(&error);
+    let message = with_causes(error);
     Failure::new(exit, message).next(next)
 }

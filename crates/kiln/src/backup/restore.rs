@@ -101,7 +101,7 @@ pub(super) fn restore(
     progress.end();
     match restored {
         Ok(()) => Ok(held),
-        Err(RestoreError::Backup(error)) => Err(failure(error)),
+        Err(RestoreError::Backup(error)) => Err(failure(&error)),
         Err(RestoreError::Ledger(failure)) => Err(failure),
     }
 }
