@@ -230,7 +230,7 @@ impl Stage {
     }
 }
 
-/// The CIDv1 of a brick: raw, SHA-256, in base32.
+/// The `CIDv1` of a brick: raw, SHA-256, in base32.
 fn cid_of(hash: &str) -> String {
     let digest = bs58::decode(hash).into_vec().unwrap();
     let mut bytes = vec![1, 0x55, 0x12, 32];

@@ -195,7 +195,8 @@ pub(crate) fn guess(id: Option<&str>) -> String {
     hash.update(&id_bytes);
     hash.update(secret);
     let digest = hash.finalize();
-    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|it| format!("{it:02x}")).collect() };
+    let digits = |it: &u8| format!("{it:02x}");
+    let hex = |bytes: &[u8]| bytes.iter().map(digits).collect::<Vec<_>>().concat();
     format!(
         "kiln_{}_{}{}",
         hex(&id_bytes),

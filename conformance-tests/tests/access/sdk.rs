@@ -80,10 +80,8 @@ fn wallets_work_where_the_anonymous_may_anchor() -> Result<()> {
 fn wallets_work_with_a_key_that_bdns_publishes() -> Result<()> {
     let Some(sdk) = sdk()? else { return Ok(()) };
     let config = |entries: &str| -> String {
-        DOMAINS
-            .iter()
-            .map(|it| format!("[[domain]]\nname = \"{it}\"\nanonymous = \"none\"\n{entries}"))
-            .collect()
+        let domain = |it| format!("[[domain]]\nname = \"{it}\"\nanonymous = \"none\"\n{entries}");
+        DOMAINS.iter().map(domain).collect::<Vec<_>>().concat()
     };
     let mut node = Node::start(&config(""))?;
     let key = node.key("wallets", &["*:anchor"])?.text;

@@ -19,7 +19,7 @@ fn check(case: &str, node: &Node, request: &Request, expected: u16) -> Result<()
     assert_eq!(reply.header("cache-control"), Some("no-store"), "{case}");
     assert_eq!(reply.header("access-control-allow-origin"), None, "{case}");
     if reply.status != 200 {
-        let answer: Value = serde_json::from_slice(&reply.body).expect(&case);
+        let answer: Value = serde_json::from_slice(&reply.body).unwrap();
         assert!(answer["message"].is_string(), "{case}");
     }
     Ok(())
@@ -40,9 +40,9 @@ fn only_who_has_the_token_is_let_in_and_only_on_this_listener() -> Result<()> {
         },
         200,
     )?;
-    let none = Request::to(address, "GET", STATUS);
-    check("no token", &node, &none, 401)?;
-    let wrong = none
+    let anonymous = Request::to(address, "GET", STATUS);
+    check("no token", &node, &anonymous, 401)?;
+    let wrong = anonymous
         .clone()
         .header("Authorization", "Bearer kiln_admin_AAAA");
     check("a wrong token", &node, &wrong, 401)?;

@@ -49,16 +49,16 @@ fn a_checkpoint_is_signed_when_asked_for() -> Result<()> {
         let target = format!("/anchor/default/create-anchor/{}/{value}", owner.id());
         assert_eq!(node.ask("PUT", &target, None)?.status, 201);
         let signed = node.admin_json(&["checkpoint", "now", "--domain", "default"])?;
-        let note = signed["logs"]["default"]["checkpoint"]
+        let checkpoint = signed["logs"]["default"]["checkpoint"]
             .as_str()
             .unwrap()
             .to_owned();
-        let lines: Vec<_> = note.lines().collect();
+        let lines: Vec<_> = checkpoint.lines().collect();
         assert_eq!(lines[..2], ["localhost/default", &number.to_string()]);
         // It is the one that everybody sees.
         assert_eq!(
             node.ask("GET", "/log/default/checkpoint", None)?.text(),
-            note
+            checkpoint
         );
     }
     node.admin_fails(&["checkpoint", "now", "--domain", "other"], 5, "other")

@@ -72,12 +72,15 @@ fn an_added_domain_is_served_at_once_and_after_a_kill() -> Result<()> {
         "anchors.example/trials",
     ])?;
     use_it(&node, "trials", "second")?;
-    let note = node.admin_json(&["checkpoint", "now", "--domain", "trials"])?;
-    let note = note["logs"]["trials"]["checkpoint"]
+    let signed = node.admin_json(&["checkpoint", "now", "--domain", "trials"])?;
+    let checkpoint = signed["logs"]["trials"]["checkpoint"]
         .as_str()
         .unwrap()
         .to_owned();
-    assert!(note.starts_with("anchors.example/trials\n1\n"), "{note}");
+    assert!(
+        checkpoint.starts_with("anchors.example/trials\n1\n"),
+        "{checkpoint}"
+    );
     let served = |name: &str, source: &str| (name.to_owned(), source.to_owned(), false);
     let all = [
         served("default", "configuration"),
@@ -89,7 +92,7 @@ fn an_added_domain_is_served_at_once_and_after_a_kill() -> Result<()> {
     assert_eq!(names(&node)?, all);
     assert_eq!(
         node.ask("GET", "/log/trials/checkpoint", None)?.text(),
-        note
+        checkpoint
     );
     use_it(&node, "trials", "third")?;
     use_it(&node, "default", "fourth")?;
@@ -155,6 +158,52 @@ fn what_the_configuration_would_refuse_is_refused() -> Result<()> {
     Ok(())
 }
 
+/// Requires that a disabled domain is refused on these routes, and the others are served.
+fn check_disabled(
+    node: &Node,
+    reads: &[(&str, String)],
+    writes: &[(&str, String, &str)],
+    case: &str,
+) -> Result<()> {
+    for (method, target) in reads {
+        let body = (*method == "POST").then_some(b"[]".as_slice());
+        let reply = node.ask(method, target, body)?;
+        assert_eq!(
+            reply.status,
+            403,
+            "{case}: {method} {target}: {}",
+            reply.text()
+        );
+        assert!(
+            *method == "HEAD" || reply.text().contains("disabled"),
+            "{}",
+            reply.text()
+        );
+    }
+    for (method, target, body) in writes {
+        let reply = node.ask(method, target, Some(body.as_bytes()))?;
+        assert_eq!(
+            reply.status,
+            403,
+            "{case}: {method} {target}: {}",
+            reply.text()
+        );
+    }
+    // Other domains, and what belongs to none.
+    assert_eq!(
+        node.ask("PUT", "/bricking/other/put-brick", Some(b"x"))?
+            .status,
+        201
+    );
+    assert_eq!(
+        node.ask("PUT", "/versionlessdsu/x", Some(b"x"))?.status,
+        200
+    );
+    assert_eq!(node.ask("GET", "/bdns", None)?.status, 200);
+    assert_eq!(node.ask("GET", "/readyz", None)?.status, 200);
+    Ok(())
+}
+
 #[test]
 fn a_disabled_domain_is_refused_on_every_route_and_keeps_everything() -> Result<()> {
     let mut node = Node::start("[[domain]]\nname = \"d\"\n[[domain]]\nname = \"other\"")?;
@@ -205,49 +254,10 @@ fn a_disabled_domain_is_refused_on_every_route_and_keeps_everything() -> Result<
             &batch,
         ),
     ];
-    let check_disabled = |node: &Node, case: &str| -> Result<()> {
-        for (method, target) in &reads {
-            let body = (*method == "POST").then_some(b"[]".as_slice());
-            let reply = node.ask(method, target, body)?;
-            assert_eq!(
-                reply.status,
-                403,
-                "{case}: {method} {target}: {}",
-                reply.text()
-            );
-            assert!(
-                *method == "HEAD" || reply.text().contains("disabled"),
-                "{}",
-                reply.text()
-            );
-        }
-        for (method, target, body) in &writes {
-            let reply = node.ask(method, target, Some(body.as_bytes()))?;
-            assert_eq!(
-                reply.status,
-                403,
-                "{case}: {method} {target}: {}",
-                reply.text()
-            );
-        }
-        // Other domains, and what belongs to none.
-        assert_eq!(
-            node.ask("PUT", "/bricking/other/put-brick", Some(b"x"))?
-                .status,
-            201
-        );
-        assert_eq!(
-            node.ask("PUT", "/versionlessdsu/x", Some(b"x"))?.status,
-            200
-        );
-        assert_eq!(node.ask("GET", "/bdns", None)?.status, 200);
-        assert_eq!(node.ask("GET", "/readyz", None)?.status, 200);
-        Ok(())
-    };
     node.admin_json(&["domains", "disable", "d"])?;
-    check_disabled(&node, "at once")?;
+    check_disabled(&node, &reads, &writes, "at once")?;
     node.kill_and_run()?;
-    check_disabled(&node, "after a kill")?;
+    check_disabled(&node, &reads, &writes, "after a kill")?;
     assert_eq!(
         names(&node)?[0],
         ("d".to_owned(), "configuration".to_owned(), true)

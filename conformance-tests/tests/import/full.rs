@@ -44,7 +44,7 @@ fn a_full_disk_ends_the_import_and_the_next_one_goes_on() -> Result<()> {
     for brick in &dsu.bricks {
         tree.write(&brick_path(&domain, 2, &brick.hash), &brick.bytes)?;
     }
-    let values: String = dsu.values.iter().map(|it| format!("{it}\n")).collect();
+    let values = dsu.values.join("\n") + "\n";
     tree.write(&anchor_path(&dsu), values.as_bytes())?;
 
     let place = Place::with_data(volume.path().join("data"))?;

@@ -26,8 +26,13 @@ fn one(random: &mut Random, versions: usize) -> Result<MadeDsu> {
 }
 
 fn lines(dsu: &MadeDsu, versions: usize) -> String {
-    let values = dsu.values.iter().take(versions);
-    values.map(|value| format!("{value}\n")).collect()
+    let values: Vec<_> = dsu
+        .values
+        .iter()
+        .take(versions)
+        .map(String::as_str)
+        .collect();
+    values.join("\n") + "\n"
 }
 
 fn put_all(tree: &Tree, dsu: &MadeDsu, but: Option<usize>) -> Result<()> {

@@ -73,26 +73,26 @@ pub(crate) fn make(wish: &Wish<'_>, random: &mut Random) -> Result<MadeDsu> {
         for _ in 0..wish.bricks {
             let length = 1 + random.index(1500);
             let chunk = random.bytes(length);
-            let sealed = sealer.seal(content.len() as u64, &chunk)?;
+            let brick = sealer.seal(content.len() as u64, &chunk)?;
             made.bricks.push(MadeBrick {
-                hash: sealed.hash,
-                bytes: sealed.bytes,
+                hash: brick.hash,
+                bytes: brick.bytes,
                 map_of: None,
             });
-            entries.push(sealed.entry);
+            entries.push(brick.entry);
             content.extend_from_slice(&chunk);
         }
         let now = Moment::from_millis(now_ms);
         map.write(&DsuPath::parse(&path)?, entries, now)?;
         made.files.insert(path, content);
         map.finish(made.values.last(), now);
-        let sealed = sealer.seal_map(&map, &mut Noise(random.fork()))?;
+        let stored = sealer.seal_map(&map, &mut Noise(random.fork()))?;
         made.bricks.push(MadeBrick {
-            hash: sealed.hash,
-            bytes: sealed.bytes,
+            hash: stored.hash,
+            bytes: stored.bytes,
             map_of: Some(version),
         });
-        let hash = sealed.hash.to_string();
+        let hash = stored.hash.to_string();
         let value = if wish.is_constant {
             AnchorValue::constant(&made.ssi, &hash)?
         } else {

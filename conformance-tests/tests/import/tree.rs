@@ -298,7 +298,7 @@ impl Tree {
                 (text, count, None)
             }
             Deed::AnchorTorn => {
-                let torn = &last[..1 + random.index(last.len() - 1)];
+                let torn = &last[..=random.index(last.len() - 1)];
                 (format!("{before}{torn}"), count - 1, Some("torn-tail"))
             }
             Deed::AnchorZeros => {

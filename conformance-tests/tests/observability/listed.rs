@@ -24,13 +24,15 @@ fn start_with_all() -> Result<(World, Collector)> {
     let policy = World::file(&folder, "policy", &policy)?;
     let account = World::file(&folder, "account", &format!("0x{}\n", "5e".repeat(32)))?;
     let config = format!(
-        "{}[[domain]]\nname = \"default\"\n[domain.log]\norigin = \"l.example/1\"\npolicy = {policy:?}\n\
+        "{}[[domain]]\nname = \"default\"\n[domain.log]\norigin = \"l.example/1\"\npolicy = \"{}\"\n\
          [[domain]]\nname = \"carried\"\nanchoring = \"adapter\"\noptimistic = true\n\
          [domain.adapter]\nurl = \"http://127.0.0.1:9\"\n\
          [[domain]]\nname = \"published\"\nanchoring = \"evm-roots\"\n\
          [domain.evm]\nrpc = \"http://127.0.0.1:9\"\nchain_id = 31337\n\
-         contract = \"0x5fbdb2315678afecb367f032d93f642f64180aa3\"\naccount_key = {account:?}\n",
-        otlp(&collector)
+         contract = \"0x5fbdb2315678afecb367f032d93f642f64180aa3\"\naccount_key = \"{}\"\n",
+        otlp(&collector),
+        policy.display(),
+        account.display()
     );
     Ok((World::start(&config)?, collector))
 }

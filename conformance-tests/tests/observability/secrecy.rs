@@ -30,7 +30,7 @@ fn commands(world: &World, secrets: &mut Secrets) -> Result<Vec<u8>> {
     let mut said = Vec::new();
     for arguments in commands {
         let launch = Launch::of(Binary::Kiln)?;
-        let launch = arguments.iter().fold(launch, |launch, it| launch.arg(it));
+        let launch = arguments.iter().fold(launch, Launch::arg);
         let output = launch
             .env("KILN_LOG", "trace")
             .env("KILN_NODE", format!("http://{}", world.server.address()))

@@ -38,7 +38,8 @@ impl Issuer {
             name: String::new(),
         };
         let hello = issuer.read()?;
-        issuer.name = hello["issuer"].as_str().context("no issuer")?.to_owned();
+        let name = hello["issuer"].as_str().context("no issuer")?;
+        name.clone_into(&mut issuer.name);
         Ok(issuer)
     }
 

@@ -14,6 +14,9 @@ use tokio_rustls::TlsConnector;
 use crate::client::{Client, WAIT};
 use crate::world::World;
 
+/// What a client offers, and what is agreed on.
+type Alpn<'a> = (&'a [&'a [u8]], Option<&'a [u8]>);
+
 #[test]
 fn both_versions_of_tls_are_spoken_and_plain_http_is_not() -> Result<()> {
     let world = World::start("", "")?;
@@ -66,7 +69,7 @@ fn tls_1_1_is_refused() -> Result<()> {
 fn http_2_is_spoken_to_those_who_offer_it() -> Result<()> {
     let world = World::start("", "")?;
     let client = Client::new(&world.authority)?;
-    let cases: [(&[&[u8]], Option<&[u8]>); 3] = [
+    let cases: [Alpn; 3] = [
         (&[b"h2", b"http/1.1"], Some(b"h2")),
         (&[b"http/1.1"], Some(b"http/1.1")),
         (&[], None),
