@@ -58,12 +58,15 @@ fn wrong_places_keys_and_folders_are_named() -> Result<()> {
         "holds no age recipients",
     )?;
     check("check", &[&at("place")], 5, "has no backup at all")?;
-    check(
+    let ran = backup(
         "restore",
         &[&at("place"), "--data", &at("new"), "--backup", "x"],
-        2,
-        "",
     )?;
+    ensure!(
+        ran.code == Some(2) && ran.stderr.contains("no name of a backup"),
+        "{}",
+        ran.stderr
+    );
 
     let server = Server::start("[admin]\nlisten = \"127.0.0.1:0\"\n")?;
     let data = server.data();

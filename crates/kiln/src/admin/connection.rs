@@ -67,6 +67,8 @@ impl AdminNode {
                 .because(error)
                 .next("name the node's data folder with --data, or a file with --token-file")
         })?;
+        // Another one may be in use already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         // Only our own address is asked; a proxy would see the token.
         let http = Client::builder()
             .no_proxy()
