@@ -146,6 +146,7 @@ fn a_client_works_with_a_key_and_is_told_what_is_missing_without() -> Result<()>
     let named = [&create[..], &["--api-key-file", path.as_str()]].concat();
     done(&kiln(&node, &named)?, 0)?;
     // The log of a closed domain.
+    done(&kiln(&node, &["admin", "checkpoint", "now"])?, 0)?;
     let log = format!("http://{}/log/default", node.address());
     let check = [
         "log",

@@ -104,7 +104,7 @@ pub(crate) const ROUTES: [Route; 46] = [
     get("/anchor/here/status/x", Read, 400),
     get("/log/here/vkey", Read, 200),
     get("/log/here/tile/0/000", Read, 404),
-    get("/ipfs/{cid}", Block, 200),
+    get("/ipfs/{cid}?format=raw", Block, 200),
     call(
         "PUT",
         "/bricking/here/put-brick",

@@ -66,8 +66,9 @@ fn a_checkpoint_is_signed_when_asked_for() -> Result<()> {
 
 #[test]
 fn the_configuration_is_shown_without_secrets() -> Result<()> {
-    let config = "[[domain]]\nname = \"d\"\nanchoring = \"adapter\"\noptimistic = true\n\
-        [domain.adapter]\nurl = \"http://user:a-secret@127.0.0.1:9/?key=another-secret\"";
+    let config = "[[domain]]\nname = \"d\"\nanchoring = \"evm-roots\"\n\
+        [domain.evm]\nrpc = \"http://user:a-secret@127.0.0.1:9/v3/?key=another-secret\"\n\
+        chain_id = 31337\ncontract = \"0x5fbdb2315678afecb367f032d93f642f64180aa3\"";
     let node = Node::start(config)?;
     let shown = node.admin_json(&["config", "show"])?;
     assert_eq!(shown["config"]["domain"][0]["name"], "d");

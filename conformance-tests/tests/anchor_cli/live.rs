@@ -266,7 +266,7 @@ fn a_false_proof_is_refused_and_not_written() -> Result<()> {
             "was erased",
         ),
         (5, 404, json!({"message": "no log"}).to_string(), "no log"),
-        (16, 403, json!({"message": "no"}).to_string(), "refuses"),
+        (6, 403, json!({"message": "no"}).to_string(), "refuses"),
     ] {
         liar.be_honest();
         liar.tell(Rule::new(Route::Any, Lie::Instead(status, text)).about("/proof/"));

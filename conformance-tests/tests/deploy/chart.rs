@@ -184,17 +184,25 @@ fn the_pod_serves_and_its_probes_are_answered() {
 #[test]
 fn with_a_certificate_the_pod_speaks_tls_only() {
     let objects = objects(EVERYTHING);
-    let (config, environment) = given(&objects);
+    let container = &pod(&objects)["containers"][0];
+    let mounts = container["volumeMounts"].as_array().unwrap();
+    let mount = mounts.iter().find(|it| it["name"] == "tls").unwrap();
+    let mount = mount["mountPath"].as_str().unwrap();
+    // The secret's files, where the pod would have them.
+    let secret = tempfile::tempdir().unwrap();
+    crate::certificate(secret.path());
+    let folder = secret.path().display().to_string();
+    let (config, mut environment) = given(&objects);
+    for (_, value) in &mut environment {
+        *value = value.replace(mount, &folder);
+    }
     let effective = effective(&config, &environment);
     assert_eq!(
         effective["node"]["plaintext_beyond_loopback"].as_bool(),
         Some(false)
     );
-    let container = &pod(&objects)["containers"][0];
-    let mounts = container["volumeMounts"].as_array().unwrap();
-    let folder = mounts.iter().find(|it| it["name"] == "tls").unwrap();
     let certificate = effective["tls"]["certificate"].as_str().unwrap();
-    assert!(certificate.starts_with(folder["mountPath"].as_str().unwrap()));
+    assert!(certificate.starts_with(&folder), "{certificate}");
     assert_eq!(container["readinessProbe"]["httpGet"]["scheme"], "HTTPS");
 }
 

@@ -27,3 +27,10 @@ fn deploy(path: &str) -> PathBuf {
 fn text(path: &str) -> String {
     std::fs::read_to_string(deploy(path)).unwrap_or_else(|error| panic!("deploy/{path}: {error}"))
 }
+
+/// Writes a certificate for `localhost` and its key, named as in a secret of Kubernetes.
+fn certificate(folder: &Path) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(folder.join("tls.crt"), made.cert.pem()).unwrap();
+    std::fs::write(folder.join("tls.key"), made.signing_key.serialize_pem()).unwrap();
+}

@@ -5,6 +5,7 @@
 //! that it knows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Output;
 
 use testkit::binaries::Binary;
@@ -95,9 +96,11 @@ fn every_key_in_the_sample_is_at_its_default() {
         compare("", &Value::Table(with), &Value::Table(without), &mut other);
     };
     // Clients by certificates, and a node that asks for none, do not go together.
+    let folder = tempfile::tempdir().unwrap();
+    crate::certificate(folder.path());
     check(
-        &asking_for_certificates(&sample),
-        &asking_for_certificates(&bare),
+        &asking_for_certificates(&sample, folder.path()),
+        &asking_for_certificates(&bare, folder.path()),
     );
     check(&without_certificates(&sample), &without_certificates(&bare));
     assert!(
@@ -131,18 +134,19 @@ fn every_setting_of_the_sample_is_explained() {
     }
 }
 
-/// The sample on a node with TLS that asks clients for certificates.
-fn asking_for_certificates(sample: &Table) -> Table {
+/// The sample on a node with TLS, with a certificate in this folder, that asks clients for theirs.
+fn asking_for_certificates(sample: &Table, folder: &Path) -> Table {
     let mut sample = sample.clone();
     let tls = sample["tls"].as_table_mut().unwrap();
-    for (key, value) in [
-        ("certificate", "node.pem"),
-        ("key", "node.key"),
-        ("client_ca", "clients.pem"),
-        ("client", "optional"),
+    for (key, file) in [
+        ("certificate", "tls.crt"),
+        ("key", "tls.key"),
+        ("client_ca", "tls.crt"),
     ] {
-        tls.insert(key.to_owned(), value.into());
+        let path = folder.join(file).display().to_string();
+        tls.insert(key.to_owned(), path.into());
     }
+    tls.insert("client".to_owned(), "optional".into());
     sample
 }
 

@@ -44,7 +44,8 @@ fn a_full_disk_ends_the_import_and_the_next_one_goes_on() -> Result<()> {
     for brick in &dsu.bricks {
         tree.write(&brick_path(&domain, 2, &brick.hash), &brick.bytes)?;
     }
-    let values = dsu.values.join("\n") + "\n";
+    let values: Vec<_> = dsu.values.iter().map(ToString::to_string).collect();
+    let values = values.join("\n") + "\n";
     tree.write(&anchor_path(&dsu), values.as_bytes())?;
 
     let place = Place::with_data(volume.path().join("data"))?;

@@ -30,7 +30,7 @@ fn lines(dsu: &MadeDsu, versions: usize) -> String {
         .values
         .iter()
         .take(versions)
-        .map(String::as_str)
+        .map(ToString::to_string)
         .collect();
     values.join("\n") + "\n"
 }

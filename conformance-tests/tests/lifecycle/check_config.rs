@@ -49,6 +49,10 @@ storage_bricks = 28
 [limits.credential]
 requests_per_second = 29
 
+[admin]
+listen = "127.0.0.1:23"
+hosts = ["ops.example"]
+
 [cors]
 origins = ["https://wallet.example"]
 

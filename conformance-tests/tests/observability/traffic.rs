@@ -96,7 +96,7 @@ fn anchors(server: &Server, domain: &str, secrets: &mut Secrets) -> Result<()> {
             "create-anchor"
         };
         let target = format!("/anchor/{domain}/{action}/{}/{value}", owner.id());
-        put(server, &target, b"", 200)?;
+        put(server, &target, b"", 201)?;
         let again = server.put(&target, b"".as_slice())?.status;
         ensure!(again >= 400, "a second time: {again}");
         owner.follow(Some(&value))?;
@@ -122,7 +122,7 @@ fn anchors(server: &Server, domain: &str, secrets: &mut Secrets) -> Result<()> {
         server,
         &format!("/anchor/{domain}/create-anchor/{id}/{value}"),
         b"",
-        200,
+        201,
     )?;
     let many = format!("/anchor/{domain}/create-or-update-multiple-anchors");
     ensure!(server.put(&many, b"[]".as_slice())?.status < 500, "many");

@@ -136,8 +136,10 @@ fn the_command_believes_the_authorities_that_it_is_given() -> Result<()> {
             .arg(format!("https://{}", world.address()));
         let launch = options.iter().fold(launch, Launch::arg);
         let launch = launch.arg("dsu").arg("create").arg("--out");
+        // What a refused command leaves behind is for whoever looks into it.
+        let keys = tempfile::tempdir_in(place)?;
         let output = launch
-            .arg(place.join("a.key"))
+            .arg(keys.path().join("a.key"))
             .arg(place.join("record"))
             .run()?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

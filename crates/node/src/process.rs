@@ -513,20 +513,13 @@ fn raise_open_files() {
     }
 }
 
-/// Takes one store of the data folder (`bricks` or `anchors`) for this process, creating the
-/// folder; the lock goes with the returned file.
+/// Makes the data folder if there is none.
 ///
 /// # Errors
-/// When the folder cannot be created, or another process holds the store.
-pub fn lock_store(data: &Path, store: &str) -> anyhow::Result<File> {
-    let unusable = || {
-        format!(
-            "the data folder {} cannot be used; name another one with --data",
-            data.display()
-        )
-    };
+/// When it cannot be created, or is something else.
+pub(crate) fn data_folder(data: &Path) -> anyhow::Result<()> {
     if !data.exists() {
-        create_folder(data, 0o777).with_context(unusable)?;
+        create_folder(data, 0o777).with_context(|| unusable(data))?;
         tracing::info!(folder = %data.display(), "created the data folder");
     }
     anyhow::ensure!(
@@ -534,13 +527,29 @@ pub fn lock_store(data: &Path, store: &str) -> anyhow::Result<File> {
         "{} is not a folder; name the data folder with --data",
         data.display()
     );
+    Ok(())
+}
+
+/// What is said before the reason why a data folder is of no use.
+pub(crate) fn unusable(data: &Path) -> String {
+    let data = data.display();
+    format!("the data folder {data} cannot be used; name another one with --data")
+}
+
+/// Takes one store of the data folder (`bricks` or `anchors`) for this process, creating the
+/// folder; the lock goes with the returned file.
+///
+/// # Errors
+/// When the folder cannot be created, or another process holds the store.
+pub fn lock_store(data: &Path, store: &str) -> anyhow::Result<File> {
+    data_folder(data)?;
     let path = data.join(format!("{store}.lock"));
     let file = File::options()
         .create(true)
         .truncate(false)
         .write(true)
         .open(&path)
-        .with_context(unusable)?;
+        .with_context(|| unusable(data))?;
     let taken = rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive);
     anyhow::ensure!(
         taken.is_ok(),

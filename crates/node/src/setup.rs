@@ -17,6 +17,7 @@ use crate::domains::{DomainTable, Domains};
 use crate::limits::Limits;
 use crate::logging;
 use crate::metrics::Metrics;
+use crate::process;
 use crate::service_manager;
 use crate::tls::Tls;
 use crate::traces::{Sender, Tracing};
@@ -155,10 +156,9 @@ impl Setup {
         read_only_files.push(config.node.data.join("readonly"));
         let table = table.unwrap_or_else(|| DomainTable::from_config(&config.domains));
         let domains = Domains::new(table);
-        let control = Control::open(&config.node.data).with_context(|| {
-            let data = config.node.data.display();
-            format!("the data folder {data} cannot be used; name another one with --data")
-        })?;
+        let data = &config.node.data;
+        process::data_folder(data)?;
+        let control = Control::open(data).with_context(|| process::unusable(data))?;
         restore_domains(&config, args.logs, &control, &domains)?;
         let access = Access::new(control.clone(), domains.clone(), &config.access)
             .context("no HTTP client for the issuers of access.oidc")?;
