@@ -7,6 +7,7 @@ use std::thread;
 use anyhow::Result;
 use serde_json::json;
 use testkit::owner::{FIRST_MS, Owner};
+use testkit::server::write_file;
 
 use crate::node::{Node, check_failed};
 
@@ -66,10 +67,24 @@ fn a_checkpoint_is_signed_when_asked_for() -> Result<()> {
 
 #[test]
 fn the_configuration_is_shown_without_secrets() -> Result<()> {
-    let config = "[[domain]]\nname = \"d\"\nanchoring = \"evm-roots\"\n\
-        [domain.evm]\nrpc = \"http://user:a-secret@127.0.0.1:9/v3/?key=another-secret\"\n\
-        chain_id = 31337\ncontract = \"0x5fbdb2315678afecb367f032d93f642f64180aa3\"";
-    let node = Node::start(config)?;
+    let folder = tempfile::tempdir()?;
+    let account = folder.path().join("account");
+    write_file(&account, format!("0x{}\n", "5e".repeat(32)).as_bytes())?;
+    let config = format!(
+        r#"
+        [[domain]]
+        name = "d"
+        anchoring = "evm-roots"
+        [domain.evm]
+        rpc = "http://user:a-secret@127.0.0.1:9/v3/?key=another-secret"
+        chain_id = 31337
+        confirmations = 2
+        contract = "0x5fbdb2315678afecb367f032d93f642f64180aa3"
+        account_key = "{}"
+        "#,
+        account.display()
+    );
+    let node = Node::start(&config)?;
     let shown = node.admin_json(&["config", "show"])?;
     assert_eq!(shown["config"]["domain"][0]["name"], "d");
     let text = node.admin(&["config", "show"])?;

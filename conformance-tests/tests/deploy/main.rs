@@ -16,6 +16,8 @@ mod systemd;
 
 use std::path::{Path, PathBuf};
 
+use testkit::server::write_file;
+
 /// A file or folder in `deploy/`.
 fn deploy(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -31,6 +33,7 @@ fn text(path: &str) -> String {
 /// Writes a certificate for `localhost` and its key, named as in a secret of Kubernetes.
 fn certificate(folder: &Path) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::write(folder.join("tls.crt"), made.cert.pem()).unwrap();
-    std::fs::write(folder.join("tls.key"), made.signing_key.serialize_pem()).unwrap();
+    write_file(&folder.join("tls.crt"), made.cert.pem().as_bytes()).unwrap();
+    let key = made.signing_key.serialize_pem();
+    write_file(&folder.join("tls.key"), key.as_bytes()).unwrap();
 }

@@ -28,7 +28,7 @@ fn start_with_all() -> Result<(World, Collector)> {
          [[domain]]\nname = \"carried\"\nanchoring = \"adapter\"\noptimistic = true\n\
          [domain.adapter]\nurl = \"http://127.0.0.1:9\"\n\
          [[domain]]\nname = \"published\"\nanchoring = \"evm-roots\"\n\
-         [domain.evm]\nrpc = \"http://127.0.0.1:9\"\nchain_id = 31337\n\
+         [domain.evm]\nrpc = \"http://127.0.0.1:9\"\nchain_id = 31337\nconfirmations = 2\n\
          contract = \"0x5fbdb2315678afecb367f032d93f642f64180aa3\"\naccount_key = \"{}\"\n",
         otlp(&collector),
         policy.display(),

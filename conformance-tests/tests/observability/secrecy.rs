@@ -1,7 +1,7 @@
 //! No secret, no body and no whole identifier in what a node says of its work, whatever level its
 //! log has; nor in what a command says.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use testkit::binaries::Binary;
 use testkit::collector::{Collector, Manner};
 use testkit::process::Launch;
@@ -42,10 +42,11 @@ fn commands(world: &World, secrets: &mut Secrets) -> Result<Vec<u8>> {
         said.extend(output.stderr);
     }
     let written = std::fs::read_to_string(&key)?;
-    let line = written.lines().find(|line| line.starts_with("ssi:"));
-    let ssi = line.unwrap_or(written.trim());
-    secrets.add("the key of a DSU", ssi);
-    secrets.add("the key of a DSU, wrapped", bs58::encode(ssi).into_string());
+    let wrapped = written.trim();
+    let ssi = bs58::decode(wrapped).into_vec();
+    let ssi = String::from_utf8(ssi.map_err(|error| anyhow!("the key of a DSU: {error}"))?)?;
+    secrets.add("the key of a DSU", &ssi);
+    secrets.add("the key of a DSU, wrapped", wrapped);
     let seed = ssi
         .split(':')
         .nth(3)

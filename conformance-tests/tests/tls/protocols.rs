@@ -69,7 +69,7 @@ fn tls_1_1_is_refused() -> Result<()> {
 fn http_2_is_spoken_to_those_who_offer_it() -> Result<()> {
     let world = World::start("", "")?;
     let client = Client::new(&world.authority)?;
-    let cases: [Alpn; 3] = [
+    let cases: [Alpn<'_>; 3] = [
         (&[b"h2", b"http/1.1"], Some(b"h2")),
         (&[b"http/1.1"], Some(b"http/1.1")),
         (&[], None),

@@ -18,8 +18,6 @@ const BRICK_BYTES_MAX: usize = 16 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Fact {
-    /// The request brings a key, and the node has made none.
-    KeyUnknown,
     /// The domain in the path is not one that the node serves.
     DomainUnknown,
     /// The body is longer than a brick may be.
@@ -71,7 +69,6 @@ impl Fact {
     /// Whether it holds for this request in this state.
     pub(crate) fn holds(self, exchange: &Exchange, call: &Call, world: &World) -> Result<bool> {
         Ok(match self {
-            Self::KeyUnknown => exchange.request.headers.contains_key("x-api-key"),
             Self::DomainUnknown => !call.domain.is_empty() && !world.serves(&call.domain),
             Self::BodyOverLimit => exchange
                 .body()?

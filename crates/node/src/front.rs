@@ -77,14 +77,19 @@ impl Gate {
         is_own: bool,
     ) -> Result<Option<Allowance>, Box<Response>> {
         let refused = |error: ApiError| Box::new(error.into_response());
-        let caller = self.access.authenticate(peer, request.headers()).await;
-        let caller = caller.map_err(refused)?;
         let path = request.uri().path();
         let mut needs = self.needs.iter();
         let need = if is_own {
             Some(Need::Open)
         } else {
             needs.find_map(|needs| needs(request.method(), path))
+        };
+        // What anyone may ask is answered as ApiHub does: it looks at no credential there.
+        let caller = if need == Some(Need::Open) {
+            self.access.anonymous(peer.address.ip())
+        } else {
+            let caller = self.access.authenticate(peer, request.headers()).await;
+            caller.map_err(refused)?
         };
         let need = need.ok_or_else(|| Box::new(empty(StatusCode::NOT_FOUND)))?;
         self.access.admit(&caller, need).map_err(refused)?;

@@ -76,6 +76,11 @@ impl Access {
         })))
     }
 
+    /// Somebody who showed nothing, or whose credential nobody looked at.
+    pub(crate) fn anonymous(&self, address: IpAddr) -> Caller {
+        self.caller(Principal::Anonymous, address, without_quotas(Vec::new()))
+    }
+
     /// Who calls. What the request itself brings counts before the certificate of its connection. A
     /// request without a credential is anonymous; one with a bad credential is refused, never
     /// anonymous. May wait for an issuer of tokens; may be cancelled at any time.
@@ -203,7 +208,7 @@ impl Access {
         let mut known = self.0.certificates.iter();
         let found = shown.and_then(|shown| known.find(|it| it.means(shown)).map(|it| (shown, it)));
         let Some((shown, known)) = found else {
-            return Ok(self.caller(Principal::Anonymous, address, without_quotas(Vec::new())));
+            return Ok(self.anonymous(address));
         };
         let name = known.name.clone();
         // It was valid when the connection began.
