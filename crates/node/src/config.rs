@@ -400,33 +400,23 @@ impl Config {
                 Err(ConfigError::Invalid(text))
             }
         };
-        let mut names: Vec<_> = self.domains.iter().map(|domain| &domain.name).collect();
-        names.sort();
-        let twice = names
-            .iter()
-            .zip(names.iter().skip(1))
-            .find(|(first, second)| first == second);
+        let names = self.domains.iter().map(|domain| &domain.name);
+        let shared = first_twice(names);
         require(
-            twice.is_none(),
+            shared.is_none(),
             format!(
                 "domain {} stands twice",
-                twice.map_or("", |(name, _)| name.as_str())
+                shared.map_or("", |name| name.as_str())
             ),
         )?;
         let logged = self.domains.iter().filter(|domain| domain.has_log());
-        let mut origins: Vec<_> = logged
-            .map(|domain| domain.origin(&self.node.log_origin_prefix))
-            .collect();
-        origins.sort();
-        let shared = origins
-            .iter()
-            .zip(origins.iter().skip(1))
-            .find(|(first, second)| first == second);
+        let origins = logged.map(|domain| domain.origin(&self.node.log_origin_prefix));
+        let shared = first_twice(origins);
         require(
             shared.is_none(),
             format!(
                 "log.origin {} stands twice; each domain has a log of its own",
-                shared.map_or("", |(origin, _)| origin.as_str())
+                shared.unwrap_or_default()
             ),
         )
     }
@@ -506,6 +496,15 @@ impl LimitsConfig {
     pub fn batch_bytes(&self) -> u64 {
         self.batch_bytes_max.min(self.body_bytes_in_flight_max / 2)
     }
+}
+
+/// The first of these, in their order, that stands there more than once.
+fn first_twice<T: Ord>(items: impl Iterator<Item = T>) -> Option<T> {
+    let mut items: Vec<_> = items.collect();
+    items.sort();
+    let mut neighbours = items.iter().zip(items.iter().skip(1));
+    let at = neighbours.position(|(one, next)| one == next)?;
+    items.into_iter().nth(at)
 }
 
 fn default_domain() -> Result<Domain, ConfigError> {
