@@ -139,7 +139,7 @@ fn mistakes_end_with_their_code_and_the_next_action() -> Result<()> {
     node.run()?;
     let address = std::fs::read(node.data().join("admin-address"))?;
     node.stop()?;
-    testkit::server::write_file(&node.data().join("admin-address"), &address)?;
+    write_file(&node.data().join("admin-address"), &address)?;
     let output = node.admin(&["status"])?;
     check_failed(&["status"], &output, 4, "no node with an admin listener")
 }
