@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use crate::busy::{self, Work};
 use crate::index::Index;
 use crate::object::{hash_file, store_file};
 use crate::seal::{self, Recipients};
@@ -50,13 +51,16 @@ pub struct CreateReport {
 /// Backs a frozen folder up. What the place has already is not stored again.
 ///
 /// # Errors
-/// See [`BackupError`]. What was stored until then stays and is found by the next try.
+/// [`BackupError::Busy`] while backups are taken away there; else see [`BackupError`]. What was stored
+/// until then stays and is found by the next try.
 pub fn create(
     place: &Place,
     source: &Source,
     recipients: Option<&Recipients>,
     advance: Advance<'_>,
 ) -> Result<CreateReport, BackupError> {
+    // From before it looks at what is there, until the snapshot names it.
+    let _busy = busy::begin(place, Work::Create)?;
     let mut paths = Vec::new();
     walk(&source.folder, "", &mut paths)?;
     paths.sort();

@@ -83,6 +83,14 @@ pub enum BackupError {
         /// What was asked for.
         id: String,
     },
+    /// Somebody else works in the place.
+    #[error("{place} is in use: {work}")]
+    Busy {
+        /// The place.
+        place: String,
+        /// What the other one does, and where that is written if it is written.
+        work: String,
+    },
     /// A restore goes into an empty folder only.
     #[error("{path} is not empty")]
     NotEmpty {

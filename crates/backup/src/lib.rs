@@ -8,21 +8,26 @@
 //! objects/<2 hex>/<62 hex>                 the bytes of a file, by their SHA-256
 //! snapshots/….json.age                     the same, encrypted
 //! sealed-<16 hex>/<2 hex>/<62 hex>         encrypted objects; the digits stand for the recipients
+//! lock                                     in a folder: locked while something is stored or taken away
+//! running/create, running/prune            elsewhere: whether something is
 //! ```
 //!
-//! * A snapshot is stored after all of its objects, so one that can be read is complete.
+//! * A snapshot is stored after all of its objects, and taken away before them, so one that can be read
+//!   is complete.
 //! * Names of encrypted objects are hashes of their contents before encryption: who sees the place
 //!   can tell equal files from different ones and nothing more, because contents that could be
 //!   guessed whole (keys) hold random bytes.
 //! * Encryption keeps secrets; it proves nothing about who wrote the backup. What proves the anchors
 //!   is their signatures and the log's checkpoint kept elsewhere.
 
+mod busy;
 mod check;
 mod create;
 mod error;
 mod index;
 mod object;
 mod place;
+mod prune;
 mod restore;
 mod seal;
 mod snapshot;
@@ -31,6 +36,7 @@ pub use check::{CheckReport, check};
 pub use create::{CreateReport, Source, create};
 pub use error::BackupError;
 pub use place::{Place, S3Options};
+pub use prune::{Keep, PruneMode, PruneReport, prune};
 pub use restore::restore;
 pub use seal::{Identities, Recipients};
 pub use snapshot::{LogHead, Snapshot, SnapshotFile, SnapshotId, Unread, find, list, read};

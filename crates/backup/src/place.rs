@@ -8,8 +8,8 @@ use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::TryStreamExt;
 use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -45,6 +45,8 @@ pub struct S3Options {
 #[derive(Debug)]
 pub struct Place {
     name: String,
+    /// Where it is, if it is a folder.
+    folder: Option<PathBuf>,
     prefix: Path,
     store: Arc<dyn ObjectStore>,
     runtime: Runtime,
@@ -146,6 +148,7 @@ impl Place {
             .map_err(BackupError::local(LocalPath::new(location)))?;
         Ok(Self {
             name: location.to_owned(),
+            folder: is_folder(location).then(|| PathBuf::from(location)),
             prefix,
             store,
             runtime,
@@ -156,6 +159,11 @@ impl Place {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Where it is, if it is a folder.
+    pub(crate) fn folder(&self) -> Option<&LocalPath> {
+        self.folder.as_deref()
     }
 
     fn is_marked(&self) -> Result<bool, BackupError> {
@@ -192,7 +200,9 @@ impl Place {
     }
 
     fn path(&self, name: &str) -> Path {
-        name.split('/').fold(self.prefix.clone(), Path::join)
+        name.split('/')
+            .filter(|part| !part.is_empty())
+            .fold(self.prefix.clone(), Path::join)
     }
 
     fn first_name(&self) -> Result<Option<String>, BackupError> {
@@ -205,7 +215,7 @@ impl Place {
         Ok(first.map(|object| object.location.to_string()))
     }
 
-    /// The names below `folder`, with their sizes in bytes.
+    /// The names below `folder` (all for an empty one), with their sizes in bytes.
     pub(crate) fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, BackupError> {
         let below = self.path(folder);
         let listing = self.store.list(Some(&below));
@@ -228,6 +238,41 @@ impl Place {
             .block_on(self.store.put(&path, PutPayload::from(bytes)))
             .map(drop)
             .map_err(|error| self.failed(error))
+    }
+
+    /// Takes objects away. What is gone already is as good. It is not durable: see [`Place::sync`].
+    pub(crate) fn remove(&self, names: &[String]) -> Result<(), BackupError> {
+        let paths: Vec<_> = names.iter().map(|name| Ok(self.path(name))).collect();
+        let gone = self
+            .store
+            .delete_stream(futures_util::stream::iter(paths).boxed());
+        let gone = gone.filter_map(|result| async {
+            match result {
+                Ok(_) | Err(object_store::Error::NotFound { .. }) => None,
+                Err(error) => Some(error),
+            }
+        });
+        let failed: Vec<_> = self.runtime.block_on(gone.collect());
+        match failed.into_iter().next() {
+            None => Ok(()),
+            Some(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// Makes durable what was taken away directly below `folder`. A store that is no folder does so
+    /// before it answers.
+    pub(crate) fn sync(&self, folder: &str) -> Result<(), BackupError> {
+        let Some(place) = &self.folder else {
+            return Ok(());
+        };
+        let path = place.join(folder);
+        match sync_folder(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(BackupError::Local {
+                path,
+                source: error,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// The bytes of a small object; `None` when there is none.

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::seal::{self, Identities, Recipients, hex};
 use crate::{BackupError, Place};
 
-const FOLDER: &str = "snapshots";
+pub(crate) const FOLDER: &str = "snapshots";
 /// Newest format of a snapshot that is known here.
 pub(crate) const FORMAT: u32 = 1;
 
@@ -56,8 +56,7 @@ impl FromStr for SnapshotId {
     fn from_str(text: &str) -> Result<Self, NoSnapshotId> {
         let (time, digest) = text.split_once('-').ok_or(NoSnapshotId)?;
         let is_digits = time.len() >= 13 && time.bytes().all(|byte| byte.is_ascii_digit());
-        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if !is_digits || digest.len() != 16 || !digest.bytes().all(is_hex) {
+        if !is_digits || digest.len() != 16 || !is_hex(digest) {
             return Err(NoSnapshotId);
         }
         let id = Self {
@@ -127,6 +126,20 @@ pub(crate) fn object_name(folder: &str, sha256: &str) -> String {
     format!("{folder}/{front}/{back}")
 }
 
+/// Whether a name in a place is one that [`object_name`] makes.
+pub(crate) fn is_object_name(name: &str) -> bool {
+    let mut parts = name.split('/');
+    let folder = parts.next().unwrap_or_default();
+    let is_folder = match folder.strip_prefix("sealed-") {
+        Some(digits) => digits.len() == 16 && is_hex(digits),
+        None => folder == "objects",
+    };
+    let hash: Vec<_> = parts.collect();
+    is_folder
+        && matches!(hash.as_slice(), [front, back]
+            if front.len() == 2 && back.len() == 62 && is_hex(front) && is_hex(back))
+}
+
 /// What can be said of a snapshot without reading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unread {
@@ -137,7 +150,8 @@ pub struct Unread {
 }
 
 impl Unread {
-    fn name(&self) -> String {
+    /// Its name in the place.
+    pub(crate) fn name(&self) -> String {
         let suffix = if self.is_sealed { ".age" } else { "" };
         format!("{FOLDER}/{}.json{suffix}", self.id)
     }
@@ -261,13 +275,18 @@ fn parse<T: serde::de::DeserializeOwned>(name: &str, text: &[u8]) -> Result<T, B
 
 /// Whether a file of a snapshot may be written below a folder, and names an object.
 fn is_fit(file: &SnapshotFile) -> bool {
-    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     file.sha256.len() == 64
-        && file.sha256.bytes().all(is_hex)
+        && is_hex(&file.sha256)
         && file
             .path
             .split('/')
             .all(|part| !matches!(part, "" | "." | "..") && !part.contains(['\\', '\0', ':']))
+}
+
+/// Whether there are lower-case hex digits only.
+fn is_hex(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 #[cfg(test)]
@@ -317,6 +336,35 @@ mod tests {
             "a\\b",
         ] {
             check(path, false);
+        }
+    }
+
+    #[test]
+    fn only_names_of_objects_are_taken_for_such() {
+        let sha256 = "0123456789abcdef".repeat(4);
+        for folder in ["objects", "sealed-0123456789abcdef"] {
+            let name = object_name(folder, &sha256);
+            assert!(is_object_name(&name), "{name}");
+            for other in [
+                folder.to_owned(),
+                format!("x/{name}"),
+                format!("{name}/x"),
+                format!("{name}0"),
+                name.to_uppercase(),
+                name.replace("/01/", "/0/1"),
+                format!("x{name}"),
+            ] {
+                assert!(!is_object_name(&other), "{other}");
+            }
+        }
+        for name in [
+            "",
+            "backup.json",
+            "lock",
+            "snapshots/1.json",
+            "sealed-0/01/",
+        ] {
+            assert!(!is_object_name(name), "{name}");
         }
     }
 }
