@@ -1,4 +1,4 @@
-//! The systemd unit: systemd accepts it, it gives away little, and the node speaks its protocol.
+//! The systemd units: systemd accepts them, they give away little, and the node speaks the protocol.
 
 use std::io::Write as _;
 use std::os::unix::net::UnixDatagram;
@@ -13,6 +13,11 @@ use testkit::server::write_file;
 use crate::{deploy, text};
 
 const UNIT: &str = "systemd/kiln.service";
+const UNITS: [&str; 3] = [
+    UNIT,
+    "systemd/kiln-backup.service",
+    "systemd/kiln-backup.timer",
+];
 /// The highest exposure that is good enough, in tenths.
 const EXPOSURE_MAX: u32 = 20;
 /// How long a message of the node to its manager may take; opening a store takes a second.
@@ -28,37 +33,48 @@ fn analyze(arguments: &[&str], file: &Path) -> Output {
 }
 
 #[test]
-fn systemd_accepts_the_unit() {
+fn systemd_accepts_the_units() {
     let folder = tempfile::tempdir().unwrap();
     let kiln = binaries::path(Binary::Kiln).unwrap();
-    // The program is not installed where the tests run; everything else stays as it is.
-    let unit = text(UNIT).replace("/usr/bin/kiln", &kiln.display().to_string());
-    let file = folder.path().join("kiln.service");
-    write_file(&file, unit.as_bytes()).unwrap();
-    let output = analyze(&["verify", "--recursive-errors=no", "--man=no"], &file);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{stderr}");
-    assert!(!stderr.contains("kiln.service"), "{stderr}");
+    let files = UNITS.map(|unit| {
+        // The program is not installed where the tests run; everything else stays as it is.
+        let program = kiln.display().to_string();
+        let text = text(unit).replace("ExecStart=/usr/bin/kiln", &format!("ExecStart={program}"));
+        let file = folder.path().join(Path::new(unit).file_name().unwrap());
+        write_file(&file, text.as_bytes()).unwrap();
+        file
+    });
+    for file in files {
+        let output = analyze(&["verify", "--recursive-errors=no", "--man=no"], &file);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {stderr}", file.display());
+        assert!(!stderr.contains("kiln"), "{}: {stderr}", file.display());
+    }
 }
 
 #[test]
-fn the_unit_exposes_little() {
-    let output = analyze(&["security", "--offline=true", "--no-pager"], &deploy(UNIT));
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    let overall = stdout
-        .lines()
-        .find_map(|line| line.split_once("exposure level for kiln.service: "))
-        .map_or_else(|| panic!("no verdict in {stdout}"), |(_, rest)| rest);
-    let number = overall.split(' ').next().unwrap();
-    let (whole, tenth) = number.split_once('.').unwrap();
-    let tenths = whole.parse::<u32>().unwrap() * 10 + tenth.parse::<u32>().unwrap();
-    // Past the capture of the test's output: the figure is to be read.
-    writeln!(
-        std::io::stderr(),
-        "systemd-analyze security: exposure {number}"
-    )
-    .unwrap();
-    assert!(tenths <= EXPOSURE_MAX, "exposure {number}:\n{stdout}");
+fn the_units_expose_little() {
+    let services = UNITS.iter().filter(|unit| unit.ends_with(".service"));
+    for unit in services {
+        let arguments = ["security", "--offline=true", "--no-pager"];
+        let output = analyze(&arguments, &deploy(unit));
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        let overall = stdout
+            .lines()
+            .find_map(|line| line.split_once("exposure level for "))
+            .map_or_else(|| panic!("no verdict in {stdout}"), |(_, rest)| rest);
+        let (_, number) = overall.split_once(": ").unwrap();
+        let number = number.split(' ').next().unwrap();
+        let (whole, tenth) = number.split_once('.').unwrap();
+        let tenths = whole.parse::<u32>().unwrap() * 10 + tenth.parse::<u32>().unwrap();
+        // Past the capture of the test's output: the figure is to be read.
+        writeln!(
+            std::io::stderr(),
+            "systemd-analyze security: {unit}: exposure {number}"
+        )
+        .unwrap();
+        assert!(tenths <= EXPOSURE_MAX, "exposure {number}:\n{stdout}");
+    }
 }
 
 #[test]
