@@ -9,6 +9,7 @@
 )]
 
 mod live;
+mod prune;
 mod refused;
 mod s3;
 mod stopped;

@@ -14,13 +14,14 @@ use crate::{age_key, backup_in, text};
 const ADDRESS_MARK: &str = "Starting s3 server on [";
 
 /// A server on a free port of loopback; ended when the value goes.
-struct S3 {
+pub(crate) struct S3 {
     child: Child,
     endpoint: String,
 }
 
 impl S3 {
-    fn start(folder: &std::path::Path) -> Result<Self> {
+    /// Serves the folder; the bucket is called `bucket`.
+    pub(crate) fn start(folder: &std::path::Path) -> Result<Self> {
         std::fs::create_dir_all(folder.join("bucket"))?;
         let mut child = Command::new(tools::rclone()?)
             .args(["serve", "s3", "--auth-key", "kiln,a-secret-of-tests"])
@@ -42,6 +43,16 @@ impl S3 {
         std::thread::spawn(move || lines.for_each(drop));
         Ok(Self { child, endpoint })
     }
+
+    /// How a command reaches it.
+    pub(crate) fn variables(&self) -> [(&'static str, &str); 4] {
+        [
+            ("AWS_ACCESS_KEY_ID", "kiln"),
+            ("AWS_SECRET_ACCESS_KEY", "a-secret-of-tests"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
+        ]
+    }
 }
 
 impl Drop for S3 {
@@ -55,12 +66,7 @@ impl Drop for S3 {
 fn a_backup_goes_to_an_s3_server_and_comes_back() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let s3 = S3::start(&folder.path().join("s3"))?;
-    let variables = [
-        ("AWS_ACCESS_KEY_ID", "kiln"),
-        ("AWS_SECRET_ACCESS_KEY", "a-secret-of-tests"),
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ENDPOINT_URL", s3.endpoint.as_str()),
-    ];
+    let variables = s3.variables();
     let (recipient, key) = age_key(folder.path())?;
     let server = Server::start("[admin]\nlisten = \"127.0.0.1:0\"\n")?;
     let writers = Writers::start(server.address(), 12);

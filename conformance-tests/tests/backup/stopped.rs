@@ -9,7 +9,7 @@ use crate::writers::Writers;
 use crate::{backup, text};
 
 /// The data folder of a stopped node with something in it.
-fn data() -> Result<(tempfile::TempDir, PathBuf)> {
+pub(crate) fn data() -> Result<(tempfile::TempDir, PathBuf)> {
     let server = Server::start("")?;
     let writers = Writers::start(server.address(), 9);
     writers.acknowledged(20)?;

@@ -12,6 +12,7 @@ mod completions;
 mod context;
 mod demo;
 mod dsu;
+mod duration;
 mod exit;
 mod explain;
 mod explanation;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::AdminNode;
 use super::status::shown;
+use crate::duration;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{self, Form, Output, printable};
 use crate::utc;
@@ -48,7 +49,7 @@ pub(super) struct CreateArgs {
     #[arg(long, value_name = "GRANT", required = true)]
     grant: Vec<String>,
     /// Time until it ends: a number and s, m, h or d
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", value_parser = duration::seconds)]
     expires_in: Option<u64>,
     /// Requests per second in the long run
     #[arg(long, value_name = "N")]
@@ -175,44 +176,4 @@ fn grant(text: &str) -> Result<node::Grant, Failure> {
             .because(error)
             .next("give --grant as in default:anchor or '*:read'")
     })
-}
-
-/// A duration in seconds.
-fn seconds(text: &str) -> Result<u64, String> {
-    let wrong = || "a time is a number and s, m, h or d, as in 90d".to_owned();
-    let (number, unit) = text
-        .split_at_checked(text.len().saturating_sub(1))
-        .ok_or_else(wrong)?;
-    let unit = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    number.checked_mul(unit).ok_or_else(wrong)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_numbers_with_a_unit() {
-        for (text, expected) in [
-            ("90d", Some(7_776_000)),
-            ("12h", Some(43_200)),
-            ("5m", Some(300)),
-            ("1s", Some(1)),
-            ("90", None),
-            ("d", None),
-            ("", None),
-            ("-1d", None),
-            ("1ä", None),
-            ("99999999999999999999d", None),
-        ] {
-            assert_eq!(seconds(text).ok(), expected, "{text}");
-        }
-    }
 }

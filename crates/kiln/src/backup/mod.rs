@@ -6,6 +6,7 @@ mod create;
 mod drill;
 mod frozen;
 mod look;
+mod prune;
 mod restore;
 
 use std::path::PathBuf;
@@ -36,6 +37,9 @@ pub(crate) enum BackupCommand {
     /// Restore a backup for trial, check the stores, and say how long it took
     #[command(after_help = drill::HELP)]
     Drill(drill::DrillArgs),
+    /// Take old backups away, and what only they need
+    #[command(after_help = prune::HELP)]
+    Prune(prune::PruneArgs),
 }
 
 /// Where backups lie.
@@ -75,6 +79,7 @@ pub(crate) fn run(command: &BackupCommand, common: &Common) -> Outcome {
         BackupCommand::Check(args) => look::check(args, common),
         BackupCommand::Restore(args) => restore::run(args, common),
         BackupCommand::Drill(args) => drill::run(args, common),
+        BackupCommand::Prune(args) => prune::run(args, common),
     }
 }
 
@@ -147,6 +152,11 @@ fn failure(error: &BackupError) -> Failure {
         BackupError::NotEmpty { .. } => (
             Exit::Conflict,
             "name a new folder; a restore never writes over anything",
+        ),
+        BackupError::Busy { .. } => (
+            Exit::Conflict,
+            "run it again when that has ended; what was cut off in an object store is put right by \
+             running the same command again",
         ),
         BackupError::Changed { .. } => (Exit::Conflict, "run it again"),
         _ => (Exit::Local, "mend what the message says, and run it again"),
