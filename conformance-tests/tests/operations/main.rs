@@ -64,6 +64,7 @@ fn the_commands_do_what_the_page_says() {
         binaries::path(Binary::Kiln).unwrap(),
         tools::anvil().unwrap(),
         tools::helm().unwrap(),
+        tools::age_keygen().unwrap(),
     ];
     let folders = programs.iter().map(|it| it.parent().unwrap().to_owned());
     let usual = std::env::var_os("PATH").unwrap_or_default();

@@ -32,6 +32,14 @@ pub fn helm() -> Result<PathBuf, MissingTool> {
     program("helm")
 }
 
+/// `age-keygen`, which makes keys for backups: Debian's package `age`.
+///
+/// # Errors
+/// [`MissingTool`] when it is not there.
+pub fn age_keygen() -> Result<PathBuf, MissingTool> {
+    program("age-keygen")
+}
+
 /// `hadolint`, which reads Containerfiles.
 ///
 /// # Errors
