@@ -34,7 +34,7 @@ fn what_stays_is_whole() -> Result<()> {
     let ran = backup("prune", &[place, "--keep-last", "1"])?;
     ensure!(ran.code == Some(6), "{:?} {}", ran.code, ran.stderr);
     let rules = [place, "--identity", &key, "--keep-last", "1"];
-    let told = backup("prune", &[&rules, ["--dry-run"].as_slice()].concat())?.done()?;
+    let told = backup("prune", &[rules.as_slice(), &["--dry-run"]].concat())?.done()?;
     let listed = backup("list", &[place, "--identity", &key])?.done()?;
     ensure!(listed.as_array().map(Vec::len) == Some(4), "{listed}");
 
@@ -53,7 +53,7 @@ fn what_stays_is_whole() -> Result<()> {
     let to = folder.path().join("restored");
     backup(
         "restore",
-        &[&which, ["--data", text(&to)?].as_slice()].concat(),
+        &[which.as_slice(), &["--data", text(&to)?]].concat(),
     )?
     .done()?;
     let node = NodeProcess::start(&Launch::kiln_serve(&to, None)?)?;
@@ -76,12 +76,12 @@ fn rules_are_needed_and_have_a_form() -> Result<()> {
     let place = text(&place)?;
     backup("create", &[place, "--data", text(&data)?])?.done()?;
     for wrong in [
-        [].as_slice(),
+        [""; 0].as_slice(),
         &["--keep-last", "0"],
         &["--keep-daily", "0"],
         &["--keep-within", "90"],
     ] {
-        let ran = backup("prune", &[&[place], wrong].concat())?;
+        let ran = backup("prune", &[[place].as_slice(), wrong].concat())?;
         ensure!(
             ran.code == Some(2),
             "{wrong:?}: {:?} {}",
@@ -94,7 +94,7 @@ fn rules_are_needed_and_have_a_form() -> Result<()> {
         ["--keep-daily", "1"],
         ["--keep-within", "1s"],
     ] {
-        let done = backup("prune", &[&[place], rule.as_slice()].concat())?.done()?;
+        let done = backup("prune", &[[place].as_slice(), &rule].concat())?.done()?;
         ensure!(
             done["removed"] == json!([]) && done["objects"] == 0,
             "{done}"
@@ -135,7 +135,13 @@ fn a_bucket_says_what_is_under_way() -> Result<()> {
             "create",
             create.as_slice(),
         ),
-        ("prune", "create", &create, "prune", &prune),
+        (
+            "prune",
+            "create",
+            create.as_slice(),
+            "prune",
+            prune.as_slice(),
+        ),
     ] {
         write_file(&mark(left), b"{\"running\":true}")?;
         let s3 = S3::start(&served)?;

@@ -155,8 +155,8 @@ fn failure(error: &BackupError) -> Failure {
         ),
         BackupError::Busy { .. } => (
             Exit::Conflict,
-            "run it again when that has ended; what was cut off in an object store is put right by \
-             running the same command again",
+            "run it again when that has ended; if that was cut off in an object store, run that once \
+             more first",
         ),
         BackupError::Changed { .. } => (Exit::Conflict, "run it again"),
         _ => (Exit::Local, "mend what the message says, and run it again"),
