@@ -11,7 +11,9 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use http::StatusCode;
-use node::{ApiError, Caller, Control, Domains, Setup};
+use keyssi::Domain;
+use ledger::DomainFigures;
+use node::{ApiError, Caller, Control, Domains, Setup, Stored, StoredOf};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -28,6 +30,27 @@ pub(crate) fn routes(backends: Backends, setup: &Setup) -> Router {
             domains: setup.domains.clone(),
             control: setup.control.clone(),
         }))
+}
+
+/// Counts the anchors of a domain, where the node's own store keeps them.
+pub(crate) fn stored(backends: Backends) -> StoredOf {
+    Arc::new(move |domain| {
+        let backends = backends.clone();
+        Box::pin(async move {
+            let mut made = backends.made().into_iter();
+            let backend = made.find(|backend| backend.config.name == domain);
+            if backend.is_none_or(|backend| backend.log.is_none()) {
+                return Ok(Stored::default());
+            }
+            let figures = figures(&backends, domain).await?;
+            Ok(Stored {
+                anchors: Some(figures.anchors),
+                // Each version is one entry of the log.
+                versions: Some(figures.log.map_or(0, |log| log.entries)),
+                ..Stored::default()
+            })
+        })
+    })
 }
 
 struct Anchors {
@@ -58,14 +81,7 @@ async fn status(State(service): State<Arc<Anchors>>) -> Result<Response, ApiErro
 
 /// What the node's own store knows of a domain: a slow ledger is not asked.
 async fn of(service: &Anchors, backend: &Backend) -> Result<Value, ApiError> {
-    let (embedded, domain) = (
-        service.backends.embedded().clone(),
-        backend.config.name.clone(),
-    );
-    let figures = tokio::task::spawn_blocking(move || embedded.domain_figures(&domain)).await;
-    let figures =
-        figures.map_err(|error| ApiError::unavailable("the node is ending", 5).because(error))?;
-    let figures = figures.map_err(|error| ledger_error("", error))?;
+    let figures = figures(&service.backends, backend.config.name.clone()).await?;
     let age = |age: Option<Duration>| age.map(|age| age.as_secs());
     let log = backend.log.as_ref().map(|keeper| {
         let log = figures.log.clone().unwrap_or_default();
@@ -96,6 +112,14 @@ async fn of(service: &Anchors, backend: &Backend) -> Result<Value, ApiError> {
         "log": log,
         "outbox": outbox,
     }))
+}
+
+async fn figures(backends: &Backends, domain: Domain) -> Result<DomainFigures, ApiError> {
+    let embedded = backends.embedded().clone();
+    let figures = tokio::task::spawn_blocking(move || embedded.domain_figures(&domain)).await;
+    let figures =
+        figures.map_err(|error| ApiError::unavailable("the node is ending", 5).because(error))?;
+    figures.map_err(|error| ledger_error("", error))
 }
 
 async fn checkpoint(

@@ -22,15 +22,18 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use keyssi::{AnchorId, AnchorValue, Domain};
-use ledger::{Entry, Intent};
-use node::{BodyBudget, Callers, Domains, EthAdapterConfig, ExtraListener, LimitsConfig, Setup};
+use ledger::{EmbeddedLedger, Entry, Intent};
+use node::{
+    BodyBudget, Callers, Domains, EthAdapterConfig, ExtraListener, Limits, LimitsConfig, Setup,
+};
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::backends::Backend;
+use crate::backends::{Backend, Backends};
 use crate::busy;
+use crate::quota::set_quota;
 use answers::{bad_request, no_route, read_failed, refused, text, timed_out, transaction};
 
 /// Entries of one request: each costs a signature check.
@@ -42,6 +45,9 @@ const VERSION_OVERHEAD_BYTES: u64 = 64;
 /// What the routes need.
 struct EthAdapter {
     backend: Arc<Backend>,
+    /// What the domain may hold, and who judges it.
+    quotas: Limits,
+    embedded: EmbeddedLedger,
     /// Tells whether the domain is disabled.
     domains: Domains,
     /// SHA-256 of the token that callers send; `None` where anyone may call.
@@ -66,6 +72,7 @@ struct Item {
 pub(crate) fn listener(
     setup: &Setup,
     config: &EthAdapterConfig,
+    backends: &Backends,
     backend: Arc<Backend>,
 ) -> anyhow::Result<ExtraListener> {
     let has_token = !config.token_file.as_os_str().is_empty();
@@ -74,6 +81,8 @@ pub(crate) fn listener(
     let name = format!("eth-adapter of {}", backend.config.name);
     let service = EthAdapter {
         backend,
+        quotas: setup.limits.clone(),
+        embedded: backends.embedded().clone(),
         domains: setup.domains.clone(),
         token: token.map(|token| hash(&token)),
         limits: setup.config.limits.clone(),
@@ -150,6 +159,7 @@ impl EthAdapter {
             Err(unfit) => return self.unwritable(&unfit),
         };
         let done = transaction(std::slice::from_ref(&entry));
+        set_quota(&self.quotas, &self.embedded, self.domain());
         match self.backend.ledger.write(entry).await {
             Ok(()) => text(StatusCode::OK, done),
             Err(error) => refused(&error),
@@ -178,6 +188,7 @@ impl EthAdapter {
             }
         }
         let done = transaction(&entries);
+        set_quota(&self.quotas, &self.embedded, self.domain());
         match self.backend.ledger.write_all(entries).await {
             Ok(()) => text(StatusCode::OK, done),
             Err(error) => answers::batch_refused(&error.source),

@@ -78,7 +78,7 @@ async fn open_now(setup: &Setup) -> anyhow::Result<Part> {
     for domain in setup.domains.table().anchored() {
         let backend = backends.of(domain).await?;
         if let Some(served) = &domain.eth_adapter {
-            listeners.push(eth_adapter::listener(setup, served, backend)?);
+            listeners.push(eth_adapter::listener(setup, served, &backends, backend)?);
         }
     }
     let opened = backends.clone();
@@ -99,6 +99,7 @@ async fn open_now(setup: &Setup) -> anyhow::Result<Part> {
     let admin = admin::routes(backends.clone(), setup)
         .merge(node::scrub_routes(scrubbing, setup.control.clone()))
         .merge(freeze::routes(backends.embedded().clone(), setup));
+    let stored = admin::stored(backends.clone());
     let anchors = Anchors {
         _scrubber: scrubber,
         backends,
@@ -107,10 +108,6 @@ async fn open_now(setup: &Setup) -> anyhow::Result<Part> {
         budget: setup.budget.clone(),
         quotas: setup.limits.clone(),
     };
-    for domain in setup.domains.table().anchored() {
-        // The listeners of adapters write without asking for the quotas.
-        anchors.set_quota(&domain.name);
-    }
     Ok(Part {
         name: "anchors",
         routes: router(anchors),
@@ -121,6 +118,7 @@ async fn open_now(setup: &Setup) -> anyhow::Result<Part> {
         lock,
         listeners,
         admin,
+        stored,
         open_domain: Some(open_domain),
     })
 }

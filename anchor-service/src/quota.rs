@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use http::request::Parts;
 use keyssi::Domain;
-use ledger::{AnchorQuota, Entry};
-use node::{Allowance, ApiError, Reserved};
+use ledger::{AnchorQuota, EmbeddedLedger, Entry};
+use node::{Allowance, ApiError, Limits, Reserved};
 
 use crate::Anchors;
 
@@ -27,7 +27,7 @@ impl Anchors {
         }
         let mut versions = Versions(Vec::with_capacity(counts.len()));
         for (domain, count) in counts {
-            self.set_quota(domain);
+            set_quota(&self.quotas, self.backends.embedded(), domain);
             match allowance.anchors(domain, count) {
                 Ok(reserved) => versions.0.push((reserved, count)),
                 Err(refusal) => {
@@ -38,16 +38,18 @@ impl Anchors {
         }
         Ok(versions)
     }
+}
 
-    /// Tells the ledger what a domain may hold now.
-    pub(crate) fn set_quota(&self, domain: &Domain) {
-        let quotas = self.quotas.of_domain(domain);
-        let quota = AnchorQuota {
+/// Tells the ledger what a domain may hold now. Before each write: it may have been set anew, here or
+/// by another process.
+pub(crate) fn set_quota(limits: &Limits, ledger: &EmbeddedLedger, domain: &Domain) {
+    ledger.set_quota(domain, || {
+        let quotas = limits.of_domain(domain);
+        AnchorQuota {
             anchors: quotas.anchors,
             versions: quotas.versions,
-        };
-        self.backends.embedded().set_quota(domain, quota);
-    }
+        }
+    });
 }
 
 impl Versions {

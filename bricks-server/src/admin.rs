@@ -10,7 +10,7 @@ use axum::response::Response;
 use axum::routing::get;
 use brickstore::BrickStore;
 use http::StatusCode;
-use node::{ApiError, Domains};
+use node::{ApiError, Domains, Stored, StoredOf};
 use serde_json::{Map, json};
 
 use crate::store_error;
@@ -20,6 +20,21 @@ pub(crate) fn routes(store: BrickStore, domains: Domains) -> Router {
     Router::new()
         .route("/status", get(status))
         .with_state(Arc::new((store, domains)))
+}
+
+/// Counts the bricks of a domain.
+pub(crate) fn stored(store: BrickStore) -> StoredOf {
+    Arc::new(move |domain| {
+        let store = store.clone();
+        Box::pin(async move {
+            let totals = store.totals(&domain).await.map_err(store_error)?;
+            Ok(Stored {
+                storage_bytes: Some(totals.bytes),
+                storage_bricks: Some(totals.bricks),
+                ..Stored::default()
+            })
+        })
+    })
 }
 
 async fn status(State(service): State<Arc<(BrickStore, Domains)>>) -> Result<Response, ApiError> {

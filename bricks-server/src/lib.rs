@@ -81,6 +81,7 @@ fn open_now(setup: &Setup) -> anyhow::Result<Part> {
     ));
     let admin = admin.merge(freeze::routes(store.clone(), setup));
     let collectors = figures::collectors(&store, &scrubber, &setup.domains)?;
+    let stored = admin::stored(store.clone());
     let bricks = Bricks {
         _scrubber: scrubber,
         store,
@@ -98,6 +99,7 @@ fn open_now(setup: &Setup) -> anyhow::Result<Part> {
         lock,
         listeners: Vec::new(),
         admin,
+        stored,
         open_domain: None,
     })
 }

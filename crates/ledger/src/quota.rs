@@ -25,12 +25,14 @@ pub(crate) struct Quotas(RwLock<HashMap<Domain, AnchorQuota>>);
 
 impl EmbeddedLedger {
     /// Sets what a domain may hold, for entries that are judged from now on. Entries that come from
-    /// another ledger, which has accepted them, are not refused.
-    pub fn set_quota(&self, domain: &Domain, quota: AnchorQuota) {
-        if self.shared.quotas.of(domain) != quota {
+    /// another ledger, which has accepted them, are not refused. `now` says what it may hold; of
+    /// several callers at once, none puts back what another one has found to be changed.
+    pub fn set_quota(&self, domain: &Domain, now: impl Fn() -> AnchorQuota) {
+        if self.shared.quotas.of(domain) != now() {
             let quotas = &self.shared.quotas.0;
             let mut quotas = quotas.write().unwrap_or_else(PoisonError::into_inner);
-            quotas.insert(domain.clone(), quota);
+            // Asked again under the lock: it may have changed since.
+            quotas.insert(domain.clone(), now());
         }
     }
 }

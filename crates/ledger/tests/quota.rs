@@ -82,7 +82,7 @@ async fn quotas_hold_exactly_under_many_writers_and_over_restarts() {
     };
     {
         let ledger = open(folder.path());
-        ledger.set_quota(&domain(), quota);
+        ledger.set_quota(&domain(), || quota);
         let writers = (1..=32).map(|number| {
             let ledger = ledger.clone();
             tokio::spawn(async move { exceeded(ledger.write(creation(number)).await) })
@@ -98,7 +98,7 @@ async fn quotas_hold_exactly_under_many_writers_and_over_restarts() {
     }
     let ledger = open(folder.path());
     assert_eq!(ledger.total(&domain()).await.unwrap(), 10);
-    ledger.set_quota(&domain(), quota);
+    ledger.set_quota(&domain(), || quota);
     let late = exceeded(ledger.write(creation(40)).await);
     assert_eq!(late, Some(("anchors", 10, 10)));
 

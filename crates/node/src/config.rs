@@ -15,6 +15,7 @@ use crate::admin_config::AdminConfig;
 use crate::body::BodyLimits;
 use crate::config_origin::{Origin, Origins, Setting, public, row};
 use crate::domain_config::DomainConfig;
+use crate::domains::Anchoring;
 use crate::limits::{CallerInConfig, Of, Quotas};
 use crate::observability_config::{MetricsConfig, OtlpConfig, RequestLogConfig};
 use crate::scrub_config::ScrubConfig;
@@ -443,6 +444,24 @@ impl Config {
         let place = format!("anonymous of domain {}", domain.name);
         let policy = domain.anonymous.unwrap_or(self.access.anonymous);
         self.validate_anonymous(&place, policy, &domain.quota)
+    }
+
+    /// Refuses quotas of a domain that cannot be kept, or that it cannot be served with where the node
+    /// listens.
+    pub(crate) fn validate_quotas(
+        &self,
+        anchoring: &Anchoring,
+        quotas: &Quotas,
+        logs: Logs,
+    ) -> Result<(), ConfigError> {
+        match anchoring {
+            Anchoring::Here(config) => {
+                let mut domain = DomainConfig::clone(config);
+                domain.quota = *quotas;
+                self.validate_domain(&domain, logs)
+            }
+            Anchoring::Elsewhere => quotas.validate(Of::Domain).map_err(ConfigError::Invalid),
+        }
     }
 
     /// Refuses that everybody who reaches the node may do everything without bounds, unless it was

@@ -61,6 +61,17 @@ impl Origins {
         self.0.insert(key.to_owned(), origin);
     }
 
+    /// In words, by `section.key` (a list by its name: `domain`); what has its default is left out.
+    #[must_use]
+    pub fn in_words(&self) -> BTreeMap<&str, String> {
+        let set = self
+            .0
+            .iter()
+            .filter(|(_, origin)| **origin != Origin::Default);
+        set.map(|(key, origin)| (key.as_str(), origin.to_string()))
+            .collect()
+    }
+
     /// Adds to a refusal the values that its rule names, and where they were read from.
     #[must_use]
     pub fn explain(&self, config: &Config, error: ConfigError) -> ConfigError {

@@ -78,7 +78,10 @@ pub use front::{Readiness, typed_json};
 pub use key_file::{
     KeyFileError, load as load_key_file, load_or_create as load_or_create_key_file,
 };
-pub use limits::{Allowance, Limits, Of, Quotas, Reserved, Source, StorageQuotas, UsedToday};
+pub use limits::{
+    Allowance, CountingStored, Limits, Of, Quotas, Reserved, Source, StorageQuotas, Stored,
+    StoredOf, UsedToday,
+};
 pub use logging::start_logging;
 pub use metrics::{Metrics, Refusal};
 pub use observability_config::{MetricsConfig, MetricsListen, OtlpConfig, RequestLogConfig};

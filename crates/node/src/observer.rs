@@ -78,11 +78,11 @@ impl Observer {
         }
     }
 
-    /// The same for another listener, whose requests `operation` names.
-    pub(crate) fn beside(&self, operation: OperationOf) -> Self {
+    /// The same for another listener, whose requests `operations` name.
+    pub(crate) fn beside(&self, operations: Vec<OperationOf>) -> Self {
         Self {
             requests: self.requests.clone(),
-            operations: vec![crate::operation::own, operation],
+            operations,
             domains: self.domains.clone(),
             ids: Arc::clone(&self.ids),
             line: self.line,

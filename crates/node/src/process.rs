@@ -30,6 +30,7 @@ use crate::error::{ApiError, empty};
 use crate::folder::create_folder;
 use crate::front::{Front, Gate, Readiness};
 use crate::guard::Guard;
+use crate::limits::StoredOf;
 use crate::metrics::{Metrics, node_collector, tls_collector};
 use crate::observability_config::MetricsListen;
 use crate::observer::{Line, Observer};
@@ -73,6 +74,8 @@ pub struct Part {
     /// What operators may ask of it: routes that the admin listener serves below
     /// `/admin/v1/<name>`, to callers that it knows.
     pub admin: Router,
+    /// What it has stored of a domain, for operators.
+    pub stored: StoredOf,
     /// Makes it ready to serve a domain that is added while the node runs; `None` where nothing is
     /// to be done for it.
     pub open_domain: Option<OpenDomain>,
@@ -419,7 +422,7 @@ impl Setup {
             routes: extra.routes.layer(CatchPanicLayer::custom(answer_panic)),
             // As the adapters: `*`, for any origin that may read answers at all.
             surface: |_| Surface::Storage,
-            observer: front.observer.beside(extra.operation),
+            observer: front.observer.beside(vec![operation::own, extra.operation]),
             keep_alive: front.keep_alive,
         }
     }

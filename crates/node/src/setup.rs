@@ -11,10 +11,10 @@ use crate::access::Access;
 use crate::apihub::{ApiHub, Settings, Unserved};
 use crate::budget::BodyBudget;
 use crate::config::{Config, NodeConfig};
-use crate::config_origin::Origin;
+use crate::config_origin::{Origin, Origins};
 use crate::control::Control;
 use crate::domains::{DomainTable, Domains};
-use crate::limits::Limits;
+use crate::limits::{Limits, Source};
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::process;
@@ -59,6 +59,8 @@ pub enum Logs {
 pub struct Setup {
     /// The configuration, with everything applied.
     pub config: Config,
+    /// Where each of its values was read from.
+    pub origins: Origins,
     /// The domains served.
     pub domains: Domains,
     /// What is changed while the node runs: keys, settings, the audit log.
@@ -117,12 +119,17 @@ impl Setup {
         let (mut config, mut origins) =
             Config::load_with_origins(defaults, args.config.as_deref(), variables)?;
         // The reference's switch, so that an operator's scripts keep working.
-        config.node.read_only |= variable("READ_ONLY_MODE") == Some("true");
+        if variable("READ_ONLY_MODE") == Some("true") {
+            config.node.read_only = true;
+            let origin = Origin::Variable("READ_ONLY_MODE".to_owned());
+            origins.note("node.read_only", origin);
+        }
         if table.is_some() {
             if config.domains != Config::load(toml::Table::new(), None, [])?.domains {
                 warn("[[domain]] is not used: with --apihub-root the ApiHub says which domains there are".to_owned());
             }
             config.domains.clear();
+            origins.note("domain", Origin::ApiHub);
         }
         if let Some(data) = &args.data {
             config.node.data.clone_from(data);
@@ -163,6 +170,7 @@ impl Setup {
         let access = Access::new(control.clone(), domains.clone(), &config.access)
             .context("no HTTP client for the issuers of access.oidc")?;
         let limits = Limits::open(control.clone(), domains.clone(), &config.limits)?;
+        judge_set_quotas(&config, args.logs, &domains, &limits)?;
         Ok(Some(Self {
             domains,
             control,
@@ -173,6 +181,7 @@ impl Setup {
             metrics,
             spans,
             config,
+            origins,
             read_only_files,
             apihub,
             notify_socket: variable(service_manager::SOCKET_VARIABLE).map(str::to_owned),
@@ -239,6 +248,32 @@ fn restore_domains(
             )
         })?;
         domains.add(Arc::new(settings));
+    }
+    Ok(())
+}
+
+/// Refuses quotas that were set while the node ran before and could not be set now: without them
+/// everybody might fill the disk of a node that listens elsewhere by now.
+fn judge_set_quotas(
+    config: &Config,
+    logs: Logs,
+    domains: &Domains,
+    limits: &Limits,
+) -> anyhow::Result<()> {
+    for name in domains.table().names() {
+        let Some((_, anchoring)) = domains.find(name.as_str()) else {
+            continue;
+        };
+        if limits.source(name) == Source::Set {
+            let judged = config.validate_quotas(&anchoring, &limits.of_domain(name), logs);
+            judged.with_context(|| {
+                format!(
+                    "the quotas of domain {name} were set with `kiln admin quotas set` and do not go \
+                     together with the configuration as it is now; change the configuration back, or \
+                     as the reason says"
+                )
+            })?;
+        }
     }
     Ok(())
 }

@@ -179,7 +179,11 @@ async fn switch(
     .await
 }
 
-fn known(node: &NodeState, name: &str) -> Result<(Domain, Anchoring), ApiError> {
+/// A domain of the node, also one that is disabled.
+///
+/// # Errors
+/// 404.
+pub(super) fn known(node: &NodeState, name: &str) -> Result<(Domain, Anchoring), ApiError> {
     node.domains.find(name).ok_or_else(|| {
         let text = format!("this node has no domain {name:?}");
         ApiError::new(StatusCode::NOT_FOUND, text)

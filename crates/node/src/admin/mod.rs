@@ -10,6 +10,8 @@ mod audit;
 mod domains;
 mod keys;
 mod modes;
+mod operation;
+mod quotas;
 mod scrub;
 mod status;
 mod token;
@@ -27,6 +29,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument;
 
 use self::address::AddressFile;
 use self::admission::Admission;
@@ -34,14 +37,17 @@ use self::token::AdminToken;
 use crate::body::BodyLimits;
 use crate::budget::BodyBudget;
 use crate::config::{Config, LimitsConfig};
+use crate::config_origin::Origins;
 use crate::control::{Control, ControlError, Event};
 use crate::domains::Domains;
 use crate::error::{ApiError, message};
 use crate::front::{Front, Readiness};
 use crate::guard::Guard;
+use crate::limits::{Limits, StoredOf};
 use crate::listener;
 use crate::metrics::{self, ConnectionMetrics};
 use crate::observability_config::MetricsListen;
+use crate::observer::Observer;
 use crate::peer::Peer;
 use crate::process::{OpenDomain, Part, answer_panic};
 use crate::read_only::ReadOnly;
@@ -122,12 +128,17 @@ struct NodeState {
     config: Arc<Config>,
     control: Control,
     domains: Domains,
+    limits: Limits,
+    /// Where each value of the configuration was read from.
+    origins: Origins,
     /// Whether the domains are those of an `ApiHub`.
     is_apihub: bool,
     /// Whether the process keeps logs.
     logs: Logs,
     /// What makes each part ready to serve a further domain.
     open_domain: Vec<OpenDomain>,
+    /// What counts what is stored of a domain.
+    stored: Vec<StoredOf>,
     /// Held from judging a change until it is stored and holds.
     changing: tokio::sync::Mutex<()>,
 }
@@ -138,6 +149,7 @@ impl NodeState {
         front: &Front,
         address: SocketAddr,
         open_domain: Vec<OpenDomain>,
+        stored: Vec<StoredOf>,
     ) -> Self {
         Self {
             read_only: front.read_only.clone(),
@@ -147,9 +159,12 @@ impl NodeState {
             config: Arc::new(setup.config.clone()),
             control: setup.control.clone(),
             domains: setup.domains.clone(),
+            limits: setup.limits.clone(),
+            origins: setup.origins.clone(),
             is_apihub: setup.apihub.is_some(),
             logs: setup.logs,
             open_domain,
+            stored,
             changing: tokio::sync::Mutex::default(),
         }
     }
@@ -159,6 +174,7 @@ impl NodeState {
 pub(crate) struct Administered {
     routes: Vec<(&'static str, Router)>,
     open_domain: Vec<OpenDomain>,
+    stored: Vec<StoredOf>,
 }
 
 impl Administered {
@@ -166,11 +182,13 @@ impl Administered {
     pub(crate) fn take(parts: &mut [Part]) -> Self {
         let open_domain = parts.iter_mut().filter_map(|part| part.open_domain.take());
         let open_domain = open_domain.collect();
+        let stored = parts.iter().map(|part| Arc::clone(&part.stored)).collect();
         let routes = parts.iter_mut();
         let routes = routes.map(|part| (part.name, std::mem::take(&mut part.admin)));
         Self {
             routes: routes.collect(),
             open_domain,
+            stored,
         }
     }
 }
@@ -213,8 +231,9 @@ impl AdminListener {
         let Administered {
             routes: parts,
             open_domain,
+            stored,
         } = administered;
-        let state = NodeState::new(setup, front, served, open_domain);
+        let state = NodeState::new(setup, front, served, open_domain, stored);
         let names: Vec<_> = parts.iter().map(|(name, _)| *name).collect();
         let file = AddressFile::write(data, &names, address)
             .with_context(|| format!("the address cannot be written to {}", data.display()))?;
@@ -232,6 +251,7 @@ impl AdminListener {
             routes: routes(state, parts, metrics),
             body_limits: limits.body(BODY_BYTES_MAX),
             budget: BodyBudget::new(BODY_BYTES_IN_FLIGHT_MAX),
+            observer: front.observer.beside(vec![operation::of]),
         };
         Ok(Some(Self {
             listener,
@@ -269,6 +289,7 @@ fn routes(state: NodeState, parts: Vec<(&'static str, Router)>, metrics: Option<
     let own = status::routes()
         .merge(modes::routes())
         .merge(domains::routes())
+        .merge(quotas::routes())
         .merge(keys::routes())
         .merge(audit::routes())
         .with_state(Arc::new(state));
@@ -292,11 +313,14 @@ struct AdminFront {
     routes: Router,
     body_limits: BodyLimits,
     budget: BodyBudget,
+    observer: Observer,
 }
 
 impl AdminFront {
     async fn answer(self: Arc<Self>, peer: Peer, request: Request<Body>) -> Response {
-        let judged = self.judge(&peer, request).await;
+        let (seen, request) = self.observer.begin(request);
+        let judged = self.judge(&peer, request).instrument(seen.span().clone());
+        let judged = judged.await;
         let mut answer = judged.unwrap_or_else(IntoResponse::into_response);
         let headers = answer.headers_mut();
         if !headers.contains_key(header::CONTENT_TYPE) {
@@ -313,7 +337,7 @@ impl AdminFront {
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        answer
+        seen.answered(answer)
     }
 
     async fn judge(&self, peer: &Peer, request: Request<Body>) -> Result<Response, ApiError> {

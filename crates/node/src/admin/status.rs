@@ -43,10 +43,12 @@ async fn status(State(node): State<Arc<NodeState>>) -> Response {
     typed_json(StatusCode::OK, &status)
 }
 
-/// Secrets are left out. Domains that were added while the node ran are not in it.
+/// Secrets are left out. Domains that were added while the node ran are not in it. A value that is not
+/// in `origins` is the default.
 async fn config(State(node): State<Arc<NodeState>>) -> Result<Response, ApiError> {
     let (config, _) = node.config.redacted();
     let toml = config.to_toml().map_err(unshowable)?;
-    let config = json!({ "config": config, "toml": toml });
+    let origins = node.origins.in_words();
+    let config = json!({ "config": config, "toml": toml, "origins": origins });
     Ok(typed_json(StatusCode::OK, &config))
 }

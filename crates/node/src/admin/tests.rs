@@ -11,7 +11,10 @@ use super::*;
 use crate::access::{Access, Caller};
 use crate::control::{Event, NewKey};
 use crate::domains::DomainTable;
-use crate::limits::Quotas;
+use crate::limits::{Quotas, Stored};
+use crate::metrics::Metrics;
+use crate::observer::Line;
+use crate::operation::OperationOf;
 
 const HOST: &str = "127.0.0.1:8081";
 
@@ -19,9 +22,19 @@ fn peer() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 9))
 }
 
+/// What the one part says that it holds of every domain.
+fn stored() -> Stored {
+    Stored {
+        storage_bytes: Some(1_000),
+        storage_bricks: Some(2),
+        ..Stored::default()
+    }
+}
+
 struct Asked {
     folder: tempfile::TempDir,
     control: Control,
+    metrics: Metrics,
     front: Arc<AdminFront>,
 }
 
@@ -31,6 +44,11 @@ impl Asked {
         let control = Control::open(folder.path()).unwrap();
         let config = Config::load(toml::Table::new(), None, []).unwrap();
         let domains = Domains::new(DomainTable::from_config(&config.domains));
+        let limits = Limits::open(control.clone(), domains.clone(), &config.limits).unwrap();
+        let metrics = Metrics::new().unwrap();
+        let operations: Vec<OperationOf> = vec![operation::of];
+        let requests = metrics.requests().clone();
+        let observer = Observer::new(requests, operations, domains.clone(), Line::Debug);
         let access = Access::new(control.clone(), domains.clone(), &config.access).unwrap();
         let state = NodeState {
             read_only: ReadOnly::new(false, Vec::new()),
@@ -40,9 +58,12 @@ impl Asked {
             config: Arc::new(config),
             control: control.clone(),
             domains,
+            limits,
+            origins: Origins::default(),
             is_apihub: false,
             logs: Logs::Kept,
             open_domain: Vec::new(),
+            stored: vec![Arc::new(|_| Box::pin(async { Ok(stored()) }))],
             changing: tokio::sync::Mutex::default(),
         };
         let part = Router::new()
@@ -60,11 +81,13 @@ impl Asked {
             routes: routes(state, vec![("bricks", part)], None),
             body_limits: LimitsConfig::default().body(BODY_BYTES_MAX),
             budget: BodyBudget::new(BODY_BYTES_IN_FLIGHT_MAX),
+            observer,
         };
         let front = Arc::new(front);
         Self {
             folder,
             control,
+            metrics,
             front,
         }
     }
@@ -346,4 +369,117 @@ async fn guessing_is_slowed_and_recorded() {
     }
     let acts: Vec<_> = asked.control.audit(None, 100).unwrap();
     assert!(acts.iter().any(|it| it.act == "refused.admin-token"));
+}
+
+#[tokio::test]
+async fn quotas_are_set_whole_or_one_by_one_and_put_back() {
+    let asked = Asked::new();
+    let path = "/admin/v1/domains/default/quotas";
+    let ask = async |method: Method, body: &str| {
+        let (status, answer) = asked.ask(method, path, &[], body).await;
+        assert_eq!(status, 200, "{answer}");
+        serde_json::from_str::<Value>(&answer).unwrap()
+    };
+    let shown = ask(Method::GET, "").await;
+    let none = json!({});
+    let used = json!({ "storageBytes": 1_000, "storageBricks": 2 });
+    assert_eq!(
+        shown,
+        json!({ "domain": "default", "source": "configured", "quotas": none, "configured": none,
+                "used": used })
+    );
+    let whole = r#"{"quotas":{"storageBytes":0,"bricksPerDay":7}}"#;
+    let set = ask(Method::PUT, whole).await;
+    let quotas = json!({ "storageBytes": 0, "bricksPerDay": 7 });
+    assert_eq!((&set["source"], &set["quotas"]), (&json!("set"), &quotas));
+    let single = r#"{"quotas":{"storageBytes":null,"versions":18446744073709551615}}"#;
+    let set = ask(Method::PATCH, single).await;
+    let quotas = json!({ "bricksPerDay": 7, "versions": u64::MAX });
+    assert_eq!(set["quotas"], quotas);
+    let shown = ask(Method::GET, "").await;
+    assert_eq!(shown["quotas"], quotas);
+    assert_eq!(shown["used"]["bricksPerDay"], 0);
+    // A whole set is one, also the empty one.
+    let set = ask(Method::PUT, r#"{"quotas":{}}"#).await;
+    assert_eq!((&set["source"], &set["quotas"]), (&json!("set"), &none));
+    let cleared = ask(Method::DELETE, "").await;
+    assert_eq!(cleared["source"], "configured");
+
+    let acts = asked.control.audit(None, 100).unwrap();
+    let ours = acts.iter().filter(|it| it.act.starts_with("quotas."));
+    let ours: Vec<_> = ours
+        .map(|it| (it.act.as_str(), &it.detail["quotas"]))
+        .collect();
+    let whole = json!({ "storageBytes": 0, "bricksPerDay": 7 });
+    let expected = [
+        ("quotas.clear", &Value::Null),
+        ("quotas.set", &none),
+        ("quotas.set", &quotas),
+        ("quotas.set", &whole),
+    ];
+    assert_eq!(ours, expected);
+    assert!(acts.iter().all(|it| it.domain == "default"));
+}
+
+#[tokio::test]
+async fn quotas_that_cannot_be_kept_change_nothing() {
+    let asked = Asked::new();
+    let of = |name: &str| format!("/admin/v1/domains/{name}/quotas");
+    for (body, words) in [
+        ("", "EOF"),
+        ("{}", "missing field `quotas`"),
+        (r#"{"storageBytes":1}"#, "unknown field `storageBytes`"),
+        (r#"{"quotas":{"storage_bytes":1}}"#, "storageBytes"),
+        (r#"{"quotas":{"storageBytes":-1}}"#, "whole number"),
+        (
+            r#"{"quotas":{"storageBytes":18446744073709551616}}"#,
+            "whole number",
+        ),
+        (
+            r#"{"quotas":{"requestsPerSecond":0}}"#,
+            "requests_per_second is 0",
+        ),
+        (
+            r#"{"quotas":{"requestsBurst":9}}"#,
+            "needs requests_per_second",
+        ),
+    ] {
+        for method in [Method::PUT, Method::PATCH] {
+            let (status, answer) = asked.ask(method, &of("default"), &[], body).await;
+            assert_eq!(status, 400, "{body}: {answer}");
+            assert!(answer.contains(words), "{body}: {answer}");
+        }
+    }
+    let body = r#"{"quotas":{"storageBytes":1}}"#;
+    for (method, body) in [
+        (Method::GET, ""),
+        (Method::PUT, body),
+        (Method::PATCH, body),
+        (Method::DELETE, ""),
+    ] {
+        let (status, answer) = asked.ask(method, &of("other"), &[], body).await;
+        assert_eq!(status, 404, "{answer}");
+    }
+    let domain = "default".parse().unwrap();
+    assert_eq!(asked.control.quotas_of(&domain), None);
+    assert_eq!(asked.control.audit(None, 100).unwrap(), []);
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_what_they_ask() {
+    let asked = Asked::new();
+    asked.ask(Method::GET, "/admin/v1/keys", &[], "").await;
+    asked.ask(Method::GET, "/admin/v1/none", &[], "").await;
+    let wrong = [("authorization", "Bearer kiln_admin_wrong")];
+    asked.ask(Method::GET, "/admin/v1/status", &wrong, "").await;
+    let text = String::from_utf8(asked.metrics.text().unwrap()).unwrap();
+    for line in [
+        "kiln_requests_total{operation=\"admin_keys\",outcome=\"ok\"} 1",
+        "kiln_requests_total{operation=\"other\",outcome=\"absent\"} 1",
+        "kiln_requests_total{operation=\"admin_status\",outcome=\"refused\"} 1",
+        "kiln_refusals_total{reason=\"unauthenticated\"} 1",
+        "kiln_requests_in_flight 0",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line} is not in {text}");
+    }
 }

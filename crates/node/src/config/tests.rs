@@ -114,3 +114,32 @@ fn mistakes_are_refused_and_named() {
     check("", &[("KILN__NODE", "1")], "KILN__SECTION__KEY");
     check("", &[("KILN__NODE__LISTNE", "1")], "listne");
 }
+
+#[test]
+fn a_node_that_others_reach_keeps_the_quota_that_bounds_strangers() {
+    let text = "[node]\nlisten = \"0.0.0.0:1\"\nplaintext_beyond_loopback = true\n\
+                [limits.anonymous]\nbytes_up_per_day = 1000\n\
+                [[domain]]\nname = \"d\"\nquota = { storage_bytes = 5 }\n\
+                [domain.log]\norigin = \"log.example/d\"";
+    let config = load(text, &[]).unwrap();
+    let here = Anchoring::Here(config.domains[0].clone().into());
+    let judge = |anchoring: &Anchoring, quotas: Quotas| {
+        let judged = config.validate_quotas(anchoring, &quotas, Logs::Kept);
+        judged.err().map(|error| error.to_string())
+    };
+    let bounded = Quotas {
+        storage_bytes: Some(9),
+        ..Quotas::default()
+    };
+    assert_eq!(judge(&here, bounded), None);
+    let said = judge(&here, Quotas::default()).unwrap();
+    assert!(said.contains("quota.storage_bytes"), "{said}");
+    let wrong = Quotas {
+        requests_per_second: Some(0),
+        ..bounded
+    };
+    for anchoring in [&here, &Anchoring::Elsewhere] {
+        let said = judge(anchoring, wrong).unwrap();
+        assert!(said.contains("requests_per_second is 0"), "{said}");
+    }
+}

@@ -5,12 +5,13 @@
 //! journal included, before the call returns, so what was acknowledged survives a power cut. A
 //! crash in the middle leaves the journal, from which the next opening restores the state before.
 //! Several processes may have the file open; each sees the changes of the others within
-//! [`LOOK_EVERY`] (the keys, which are kept in memory) or at once (all else).
+//! [`LOOK_EVERY`] (keys and quotas of domains, which are kept in memory) or at once (all else).
 
 mod audit;
 mod copy;
 mod domains;
 mod keys;
+mod quotas;
 mod refusals;
 mod schema;
 
@@ -31,6 +32,7 @@ pub use keys::{ApiKey, KeyRefusal, NewKey};
 pub(crate) use refusals::Refusal;
 
 use keys::KeyCache;
+use quotas::SetQuotas;
 use refusals::Refusals;
 
 /// Name of the file in the data folder.
@@ -50,6 +52,7 @@ pub struct Control(Arc<Inner>);
 struct Inner {
     connection: Mutex<Connection>,
     keys: RwLock<Arc<KeyCache>>,
+    quotas: RwLock<SetQuotas>,
     refusals: Mutex<Refusals>,
 }
 
@@ -110,9 +113,11 @@ impl Control {
         let mut connection = connect(&path)?;
         schema::migrate(&mut connection)?;
         let keys = KeyCache::read(&connection)?;
+        let quotas = quotas::read(&connection)?;
         let control = Self(Arc::new(Inner {
             connection: Mutex::new(connection),
             keys: RwLock::new(Arc::new(keys)),
+            quotas: RwLock::new(quotas),
             refusals: Mutex::default(),
         }));
         let watched = Arc::downgrade(&control.0);
@@ -302,7 +307,7 @@ fn watch(watched: &Weak<Inner>) {
 }
 
 impl Control {
-    /// Reads the keys again if another process has changed the file.
+    /// Reads keys and quotas again if another process has changed the file.
     fn look(&self, seen: &mut Option<i64>) -> Result<(), ControlError> {
         let started = Instant::now();
         let connection = self.connection();
@@ -316,6 +321,7 @@ impl Control {
         let read = KeyCache::read(&connection)?;
         // Under the lock of the connection, so that an older state never replaces a newer one.
         *self.0.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
+        self.take_up_quotas(quotas::read(&connection)?);
         *seen = Some(version);
         Ok(())
     }

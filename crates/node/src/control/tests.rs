@@ -239,3 +239,45 @@ fn a_change_and_its_record_are_one() {
     control.set_setting("a", None, &event()).unwrap();
     assert_eq!(control.setting("a").unwrap(), None);
 }
+
+#[test]
+fn quotas_of_domains_are_kept_and_learnt_from_other_processes() {
+    let (folder, control) = opened();
+    let domain = "default".parse().unwrap();
+    let quotas = Quotas {
+        storage_bytes: Some(u64::MAX),
+        ..Quotas::default()
+    };
+    assert_eq!(control.quotas_of(&domain), None);
+    let set = |control: &Control, quotas| {
+        control
+            .change_quotas(&domain, event(), |_| Ok(quotas))
+            .unwrap();
+    };
+    set(&control, Some(quotas));
+    assert_eq!(control.quotas_of(&domain), Some(quotas));
+    // As another process has it.
+    let other = Control::open(&folder.path().join("data")).unwrap();
+    assert_eq!(other.quotas_of(&domain), Some(quotas));
+    let mut seen = None;
+    control.look(&mut seen).unwrap();
+    other
+        .change_quotas(&domain, event(), |before| {
+            assert_eq!(before, Some(quotas));
+            Ok(None)
+        })
+        .unwrap();
+    control.look(&mut seen).unwrap();
+    assert_eq!(control.quotas_of(&domain), None);
+    let refused = control.change_quotas(&domain, event(), |_| {
+        Err(ControlError::Invalid("no".to_owned()))
+    });
+    assert!(matches!(refused, Err(ControlError::Invalid(_))));
+    assert_eq!(control.audit(None, 10).unwrap().len(), 2);
+
+    let text = "UPDATE domain_quotas SET quotas = '{\"storage\":1}'";
+    set(&control, Some(quotas));
+    by_hand(&folder).execute(text, []).unwrap();
+    let found = Control::open(&folder.path().join("data"));
+    assert!(matches!(found, Err(ControlError::Corrupt(text)) if text.contains("default")));
+}

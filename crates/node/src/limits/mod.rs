@@ -13,17 +13,18 @@ mod quotas;
 mod store;
 mod tally;
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use keyssi::{BrickHash, Domain};
+use serde::Serialize;
 use tokio::task::AbortHandle;
 
 pub use allowance::{Allowance, Reserved, StorageQuotas};
 pub(crate) use quotas::{CallerInConfig, DomainInConfig};
-pub use quotas::{Of, Quotas};
+pub use quotas::{Of, Quotas, Stored};
 pub(crate) use tally::Refused;
 
 use crate::access::{Caller, Principal};
@@ -31,6 +32,7 @@ use crate::clock_ms;
 use crate::config::LimitsConfig;
 use crate::control::{Control, ControlError, Event};
 use crate::domains::{Anchoring, Domains};
+use crate::error::ApiError;
 
 use tally::{Day, Limited, Subject, Tallies};
 
@@ -49,18 +51,23 @@ struct Inner {
     credential: Quotas,
     domains: Domains,
     control: Control,
-    /// Of domains, as they were set while a node ran.
-    set: RwLock<HashMap<Domain, Quotas>>,
 }
 
 /// Where the quotas of a domain come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Source {
     /// The configuration, or nowhere.
     Configured,
     /// They were set while a node ran.
     Set,
 }
+
+/// Counts what a part has stored of a domain.
+pub type StoredOf = Arc<dyn Fn(Domain) -> CountingStored + Send + Sync>;
+
+/// What is being counted, or what the operator is told when it cannot be.
+pub type CountingStored = Pin<Box<dyn Future<Output = Result<Stored, ApiError>> + Send>>;
 
 /// What a domain or a credential has used today.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,14 +97,12 @@ impl Limits {
         for (subject, day) in store::used(&control)? {
             tallies.restore(&subject, day, now);
         }
-        let set = RwLock::new(store::quotas(&control)?);
         Ok(Self(Arc::new(Inner {
             tallies,
             anonymous: config.anonymous,
             credential: config.credential,
             domains,
             control,
-            set,
         })))
     }
 
@@ -122,55 +127,47 @@ impl Limits {
         Allowance::new(self.clone(), limited, account, domain)
     }
 
-    /// The quotas of a domain.
+    /// The quotas of a domain that are in force.
     #[must_use]
     pub fn of_domain(&self, domain: &Domain) -> Quotas {
-        let set = self.0.set.read().unwrap_or_else(PoisonError::into_inner);
-        match set.get(domain) {
-            Some(quotas) => *quotas,
-            None => self.configured(domain),
-        }
+        let set = self.0.control.quotas_of(domain);
+        set.unwrap_or_else(|| self.configured(domain))
     }
 
     /// Where the quotas of a domain come from.
     #[must_use]
     pub fn source(&self, domain: &Domain) -> Source {
-        let set = self.0.set.read().unwrap_or_else(PoisonError::into_inner);
-        if set.contains_key(domain) {
-            Source::Set
-        } else {
-            Source::Configured
+        match self.0.control.quotas_of(domain) {
+            Some(_) => Source::Set,
+            None => Source::Configured,
         }
     }
 
-    fn configured(&self, domain: &Domain) -> Quotas {
+    /// The quotas of a domain in the configuration.
+    #[must_use]
+    pub fn configured(&self, domain: &Domain) -> Quotas {
         match self.0.domains.find(domain.as_str()) {
             Some((_, Anchoring::Here(config))) => config.quota,
             _ => Quotas::default(),
         }
     }
 
-    /// Sets the quotas of a domain in the place of the configured ones; `None` puts those back. It is
-    /// durable when this returns, and holds for requests that begin from now on.
+    /// Puts what `change` makes of the quotas in force in the place of the configured ones; `None`
+    /// puts those back. It is durable when this returns, and holds for requests that begin from now
+    /// on; in other processes on the data folder within a second.
     ///
     /// # Errors
-    /// [`ControlError::Invalid`] for quotas that cannot be kept.
-    pub fn set_domain(
+    /// [`ControlError::Invalid`] with what `change` says is wrong; nothing is changed then.
+    pub(crate) fn change_domain(
         &self,
         domain: &Domain,
-        quotas: Option<Quotas>,
-        event: &Event,
+        event: Event,
+        change: impl FnOnce(Quotas) -> Result<Option<Quotas>, String>,
     ) -> Result<(), ControlError> {
-        if let Some(quotas) = &quotas {
-            quotas.validate(Of::Domain).map_err(ControlError::Invalid)?;
-        }
-        store::set_quotas(&self.0.control, domain, quotas, event)?;
-        let mut set = self.0.set.write().unwrap_or_else(PoisonError::into_inner);
-        match quotas {
-            Some(quotas) => drop(set.insert(domain.clone(), quotas)),
-            None => drop(set.remove(domain)),
-        }
-        Ok(())
+        let configured = self.configured(domain);
+        self.0.control.change_quotas(domain, event, |set| {
+            change(set.unwrap_or(configured)).map_err(ControlError::Invalid)
+        })
     }
 
     /// What all callers together have used of a domain's quotas today. What is not limited is not

@@ -90,6 +90,24 @@ pub enum Of {
     Domain,
 }
 
+/// What a store holds of a domain, of what it counts; the names are those of the quotas.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stored {
+    /// Bytes of bricks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_bytes: Option<u64>,
+    /// Bricks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_bricks: Option<u64>,
+    /// Anchors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anchors: Option<u64>,
+    /// Versions of all anchors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub versions: Option<u64>,
+}
+
 /// Quotas of a domain as a configuration file writes them: `requests_per_second` and not
 /// `requestsPerSecond`.
 #[derive(Serialize, Deserialize)]

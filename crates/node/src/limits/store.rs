@@ -1,59 +1,12 @@
-//! What is kept of limits in `control.db`: quotas that were set, and what was used today.
+//! What is kept of limits in `control.db`: what was used today. Quotas that were set are kept by
+//! [`Control`] itself.
 
-use std::collections::HashMap;
-
-use keyssi::Domain;
-
-use super::quotas::Quotas;
 use super::tally::{Day, Subject};
-use crate::control::{Control, ControlError, Event};
+use crate::control::{Control, ControlError};
 
 /// How the names of accounts and domains begin.
 const ACCOUNT: &str = "account:";
 const DOMAIN: &str = "domain:";
-
-/// Quotas of domains, as they were set.
-pub(super) fn quotas(control: &Control) -> Result<HashMap<Domain, Quotas>, ControlError> {
-    control.read(|transaction| {
-        let mut found = transaction.prepare("SELECT domain, quotas FROM domain_quotas")?;
-        let rows = found.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let mut quotas = HashMap::new();
-        for row in rows {
-            let (domain, text): (String, String) = row?;
-            let parsed = domain.parse().ok().zip(serde_json::from_str(&text).ok());
-            let (domain, of_domain) = parsed
-                .ok_or_else(|| ControlError::Corrupt(format!("the quotas of domain {domain}")))?;
-            quotas.insert(domain, of_domain);
-        }
-        Ok(quotas)
-    })
-}
-
-/// Sets the quotas of a domain, or forgets them.
-pub(super) fn set_quotas(
-    control: &Control,
-    domain: &Domain,
-    quotas: Option<Quotas>,
-    event: &Event,
-) -> Result<(), ControlError> {
-    control.change(event, |transaction| {
-        let name = domain.as_str();
-        match quotas {
-            Some(quotas) => {
-                let text = serde_json::to_string(&quotas)
-                    .map_err(|error| ControlError::Invalid(error.to_string()))?;
-                transaction.execute(
-                    "INSERT OR REPLACE INTO domain_quotas (domain, quotas) VALUES (?1, ?2)",
-                    [name, text.as_str()],
-                )?;
-            }
-            None => {
-                transaction.execute("DELETE FROM domain_quotas WHERE domain = ?1", [name])?;
-            }
-        }
-        Ok(())
-    })
-}
 
 /// What accounts and domains had used when it was written down last.
 pub(super) fn used(control: &Control) -> Result<Vec<(Subject, Day)>, ControlError> {
