@@ -1,6 +1,6 @@
 //! The admin listener of a running node: where it is, the credential, and what its answers mean.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::{Client, Method, StatusCode, header};
@@ -30,6 +30,32 @@ pub(crate) struct AdminNode {
     token_place: String,
 }
 
+/// One of the services that are administered: a node, or a half of it.
+pub(crate) struct Service {
+    /// What people are told of where it is.
+    pub(crate) name: String,
+    pub(crate) node: AdminNode,
+}
+
+impl Service {
+    /// All services that the options name: those of the data folder, or the one at the address.
+    ///
+    /// # Errors
+    /// As [`AdminNode::find`], but for several services.
+    pub(super) fn find(args: &AdminArgs) -> Result<Vec<Self>, Failure> {
+        let found = match &args.url {
+            Some(url) => vec![(String::new(), url.clone())],
+            None => running(args)?,
+        };
+        let services = found.into_iter().map(|(name, url)| {
+            let node = AdminNode::at(parse(&url)?, &token_file(args))?;
+            let name = format!("{url} ({name})");
+            Ok(Self { name, node })
+        });
+        services.collect()
+    }
+}
+
 impl AdminNode {
     /// The node that the options name.
     ///
@@ -39,10 +65,9 @@ impl AdminNode {
     pub(super) fn find(args: &AdminArgs) -> Result<Self, Failure> {
         let base = match &args.url {
             Some(url) => parse(url)?,
-            None => running(args)?,
+            None => the_only(args)?,
         };
-        let own = || args.data.join(TOKEN_FILE);
-        Self::at(base, &args.token_file.clone().unwrap_or_else(own))
+        Self::at(base, &token_file(args))
     }
 
     /// The process that serves a store (`anchors` or `bricks`) of the data folder; `None` when none
@@ -95,6 +120,11 @@ impl AdminNode {
     /// `GET` of a path below `/admin/v1/`.
     pub(crate) async fn get(&self, path: &str) -> Result<Value, Failure> {
         self.ask(Method::GET, path, None).await
+    }
+
+    /// `DELETE` of a path below `/admin/v1/`.
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value, Failure> {
+        self.ask(Method::DELETE, path, None).await
     }
 
     /// A request with a JSON body.
@@ -229,8 +259,28 @@ fn addresses(data: &Path) -> Result<Vec<(String, String)>, Failure> {
     })
 }
 
+fn token_file(args: &AdminArgs) -> PathBuf {
+    let own = || args.data.join(TOKEN_FILE);
+    args.token_file.clone().unwrap_or_else(own)
+}
+
 /// The address of the one node that runs on the data folder.
-fn running(args: &AdminArgs) -> Result<Url, Failure> {
+fn the_only(args: &AdminArgs) -> Result<Url, Failure> {
+    let found = running(args)?;
+    if let [(_, address)] = found.as_slice() {
+        return parse(address);
+    }
+    let found = found.iter();
+    let list: Vec<_> = found
+        .map(|(name, address)| format!("{address} ({name})"))
+        .collect();
+    let data = args.data.display();
+    let message = format!("several services run on {data}: {}", list.join(", "));
+    Err(Failure::new(Exit::Usage, message).next("name one of them with --url"))
+}
+
+/// The names and addresses of what runs on the data folder; at least one.
+fn running(args: &AdminArgs) -> Result<Vec<(String, String)>, Failure> {
     let data = args.data.display();
     if !args.data.is_dir() {
         return Err(
@@ -239,23 +289,13 @@ fn running(args: &AdminArgs) -> Result<Url, Failure> {
         );
     }
     let found = addresses(&args.data)?;
-    match found.as_slice() {
-        [(_, address)] => parse(address),
-        [] => {
-            let message = format!("no node with an admin listener runs on {data}");
-            Err(Failure::new(Exit::Unreachable, message).next(
-                "start it; if it runs, see that admin.listen is not empty, or name it with --url",
-            ))
-        }
-        several => {
-            let list: Vec<_> = several
-                .iter()
-                .map(|(name, address)| format!("{address} ({name})"))
-                .collect();
-            let message = format!("several services run on {data}: {}", list.join(", "));
-            Err(Failure::new(Exit::Usage, message).next("name one of them with --url"))
-        }
+    if found.is_empty() {
+        let message = format!("no node with an admin listener runs on {data}");
+        return Err(Failure::new(Exit::Unreachable, message).next(
+            "start it; if it runs, see that admin.listen is not empty, or name it with --url",
+        ));
     }
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -140,7 +140,7 @@ fn done(answer: &Value, output: Output, verb: &str, name: &str) -> Outcome {
 }
 
 /// A name that can stand in a path; the node judges the rest.
-fn segment(name: &str) -> Result<&str, Failure> {
+pub(super) fn segment(name: &str) -> Result<&str, Failure> {
     let parsed: Result<keyssi::Domain, _> = name.parse();
     parsed.map(|_| name).map_err(|error| {
         Failure::new(Exit::Usage, format!("{name:?} is no domain"))

@@ -8,7 +8,9 @@ mod config;
 mod connection;
 mod domains;
 mod keys;
+mod quotas;
 mod read_only;
+mod scrub;
 mod status;
 
 use std::path::PathBuf;
@@ -19,6 +21,7 @@ use crate::common::Common;
 use crate::exit::{Failure, Outcome};
 
 pub(crate) use connection::AdminNode;
+use connection::Service;
 
 /// Options of `kiln admin`.
 #[derive(Args)]
@@ -62,6 +65,9 @@ enum AdminCommand {
     /// Add domains, stop and start serving them
     #[command(subcommand)]
     Domains(domains::DomainsCommand),
+    /// Look at what domains may use, and change it
+    #[command(subcommand)]
+    Quotas(quotas::QuotasCommand),
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -71,6 +77,12 @@ enum AdminCommand {
     /// Sign checkpoints of logs
     #[command(subcommand)]
     Checkpoint(checkpoint::CheckpointCommand),
+    /// Watch, start and stop the check of all that is stored
+    #[command(subcommand)]
+    Scrub(scrub::ScrubCommand),
+    /// Look at bricks that were found damaged
+    #[command(subcommand)]
+    Quarantine(scrub::QuarantineCommand),
 }
 
 /// Carries out a command.
@@ -79,17 +91,22 @@ pub(crate) fn run(args: &AdminArgs, common: &Common) -> Outcome {
         .enable_all()
         .build()
         .map_err(|error| Failure::io("no runtime can be started", error))?;
-    let node = AdminNode::find(args)?;
     let output = common.output();
+    let one = || AdminNode::find(args);
+    // Of services that run apart, each has a half of what these show, or all are told.
+    let all = || Service::find(args);
     runtime.block_on(async {
         match &args.command {
-            AdminCommand::Status => status::run(&node, output).await,
-            AdminCommand::ReadOnly(command) => read_only::run(command, &node, output).await,
-            AdminCommand::Config(command) => config::run(command, &node, output).await,
-            AdminCommand::Domains(command) => domains::run(command, &node, output).await,
-            AdminCommand::Keys(command) => keys::run(command, &node, output).await,
-            AdminCommand::Audit(command) => audit::run(command, &node, output).await,
-            AdminCommand::Checkpoint(command) => checkpoint::run(command, &node, output).await,
+            AdminCommand::Status => status::run(&one()?, output).await,
+            AdminCommand::ReadOnly(command) => read_only::run(command, &one()?, output).await,
+            AdminCommand::Config(command) => config::run(command, &one()?, output).await,
+            AdminCommand::Domains(command) => domains::run(command, &one()?, output).await,
+            AdminCommand::Quotas(command) => quotas::run(command, &all()?, output).await,
+            AdminCommand::Keys(command) => keys::run(command, &one()?, output).await,
+            AdminCommand::Audit(command) => audit::run(command, &one()?, output).await,
+            AdminCommand::Checkpoint(command) => checkpoint::run(command, &one()?, output).await,
+            AdminCommand::Scrub(command) => scrub::run(command, &all()?, output).await,
+            AdminCommand::Quarantine(command) => scrub::quarantine(command, &all()?, output).await,
         }
     })
 }

@@ -122,7 +122,7 @@ pub(super) fn shown(value: Option<&Value>) -> String {
 }
 
 /// A number of bytes as people read it.
-fn bytes(bytes: u64) -> String {
+pub(super) fn bytes(bytes: u64) -> String {
     let mut unit = 0;
     let mut shown = bytes;
     while shown >= 10 << 10 && unit < 4 {
