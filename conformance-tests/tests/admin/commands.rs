@@ -87,8 +87,18 @@ fn the_configuration_is_shown_without_secrets() -> Result<()> {
     let node = Node::start(&config)?;
     let shown = node.admin_json(&["config", "show"])?;
     assert_eq!(shown["config"]["domain"][0]["name"], "d");
+    let file = node.folder().join("kiln.toml");
+    let from_file = format!("from the file {}", file.display());
+    let origins = json!({
+        "domain": from_file, "node.data": "from --data", "node.listen": "from --listen",
+    });
+    assert_eq!(shown["origins"], origins);
     let text = node.admin(&["config", "show"])?;
-    let text = String::from_utf8(text.stdout)? + &shown.to_string();
+    let text = String::from_utf8(text.stdout)?;
+    assert!(text.contains("# node.listen: from --listen\n"), "{text}");
+    // It is a configuration still.
+    assert!(text.parse::<toml::Table>().is_ok(), "{text}");
+    let text = text + &shown.to_string();
     let domain = node.admin_json(&["domains", "show", "d"])?;
     let text = text + &domain.to_string();
     assert!(

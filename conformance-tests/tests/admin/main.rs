@@ -8,7 +8,12 @@
 )]
 
 mod admission;
+mod apart;
 mod commands;
+#[path = "../common/damage.rs"]
+mod damage;
 mod domains;
 mod node;
+mod quotas;
 mod read_only;
+mod scrub;

@@ -70,6 +70,12 @@ impl Node {
         self.process.as_ref().unwrap().address()
     }
 
+    /// Where one of its further listeners is.
+    pub(crate) fn further_address(&self, name: &str) -> Result<SocketAddr> {
+        let process = self.process.as_ref().unwrap();
+        process.further_address(name).map_err(anyhow::Error::msg)
+    }
+
     /// Where operators reach it.
     pub(crate) fn admin_address(&self) -> Result<SocketAddr> {
         let text = fs::read_to_string(self.data().join("admin-address"))?;
@@ -104,20 +110,12 @@ impl Node {
 
     /// `kiln admin` on its data folder.
     pub(crate) fn admin(&self, arguments: &[&str]) -> Result<Output> {
-        let mut launch = Launch::of(Binary::Kiln)?.arg("admin");
-        launch = launch.arg("--data").arg(self.data());
-        for argument in arguments {
-            launch = launch.arg(argument);
-        }
-        Ok(launch.run()?)
+        admin(&self.data(), arguments)
     }
 
     /// `kiln admin --json`, which must succeed.
     pub(crate) fn admin_json(&self, arguments: &[&str]) -> Result<Value> {
-        let output = self.admin(&[&["--json"], arguments].concat())?;
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        ensure!(output.status.success(), "{arguments:?}: {stderr}");
-        Ok(serde_json::from_slice(&output.stdout)?)
+        admin_json(&self.data(), arguments)
     }
 
     /// `kiln admin`, which must end with this code and say these words.
@@ -137,6 +135,24 @@ impl Node {
         }
         Ok(launch.run()?)
     }
+}
+
+/// `kiln admin` on a data folder.
+pub(crate) fn admin(data: &Path, arguments: &[&str]) -> Result<Output> {
+    let mut launch = Launch::of(Binary::Kiln)?.arg("admin");
+    launch = launch.arg("--data").arg(data);
+    for argument in arguments {
+        launch = launch.arg(argument);
+    }
+    Ok(launch.run()?)
+}
+
+/// `kiln admin --json`, which must succeed.
+pub(crate) fn admin_json(data: &Path, arguments: &[&str]) -> Result<Value> {
+    let output = admin(data, &[&["--json"], arguments].concat())?;
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "{arguments:?}: {stderr}");
+    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 pub(crate) fn check_failed(

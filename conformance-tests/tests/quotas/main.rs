@@ -11,6 +11,8 @@
     reason = "tests"
 )]
 
+#[path = "../common/damage.rs"]
+mod damage;
 mod scrub;
 
 use std::path::Path;
