@@ -122,7 +122,7 @@ pub(super) async fn run(command: &QuotasCommand, services: &[Service], output: O
             for service in services {
                 answers.push(service.node.send(Method::PATCH, &path, &body).await?);
             }
-            done(answers, output, &format!("domain {domain} has new quotas"))
+            done(&answers, output, &format!("domain {domain} has new quotas"))
         }
         QuotasCommand::Clear { domain } => {
             let path = path(domain)?;
@@ -131,7 +131,7 @@ pub(super) async fn run(command: &QuotasCommand, services: &[Service], output: O
                 answers.push(service.node.delete(&path).await?);
             }
             let said = format!("domain {domain} has the quotas of the configuration");
-            done(answers, output, &said)
+            done(&answers, output, &said)
         }
     }
 }
@@ -171,7 +171,7 @@ async fn names(node: &AdminNode) -> Result<Vec<String>, Failure> {
     Ok(domains.map(|domain| shown(domain.get("name"))).collect())
 }
 
-fn done(answers: Vec<Value>, output: Output, said: &str) -> Outcome {
+fn done(answers: &[Value], output: Output, said: &str) -> Outcome {
     match output.form {
         Form::Json => output::json(&json!({ "domains": answers }))?,
         Form::Text => output.say(said),

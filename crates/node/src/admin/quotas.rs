@@ -103,13 +103,13 @@ async fn put(
         let of = domain.clone();
         let change = move || {
             changing.limits.change_domain(&of, event, |in_force| {
-                let made = make(in_force)?;
-                if let Some(quotas) = &made {
+                let wanted = make(in_force)?;
+                if let Some(quotas) = &wanted {
                     let config = &changing.config;
                     let judged = config.validate_quotas(&anchoring, quotas, changing.logs);
                     judged.map_err(|error| error.to_string())?;
                 }
-                Ok(made)
+                Ok(wanted)
             })
         };
         blocking(change).await?.map_err(control_error)?;
