@@ -158,6 +158,7 @@ impl Log {
             origin: Origin::parse(ORIGIN).unwrap(),
             size: tree.size(),
             root: tree.root(),
+            extensions: Vec::new(),
         }
     }
 

@@ -148,6 +148,7 @@ impl Log {
             origin: origin(),
             size,
             root,
+            extensions: Vec::new(),
         };
         SignedNote::new(&checkpoint, self.key.sign(&checkpoint))
     }

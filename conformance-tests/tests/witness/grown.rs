@@ -46,6 +46,7 @@ impl Grown {
             origin: Origin::parse(ORIGIN).unwrap(),
             size: self.size(),
             root: self.tiles().root(self.size()).unwrap(),
+            extensions: Vec::new(),
         }
     }
 

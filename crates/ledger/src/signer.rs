@@ -278,6 +278,7 @@ impl LogSigner {
             origin: self.origin.clone(),
             size: state.size,
             root: state.root,
+            extensions: Vec::new(),
         };
         let Some(note) = self.signed(&checkpoint) else {
             return Ok(None);
@@ -311,6 +312,7 @@ impl LogSigner {
             origin: self.origin.clone(),
             size,
             root,
+            extensions: Vec::new(),
         };
         let unsigned = || fault("there is no key to sign with".to_owned());
         self.signed(&checkpoint).ok_or_else(unsigned)

@@ -57,6 +57,7 @@ fn checkpoint(size: u64) -> Checkpoint {
         origin: origin(),
         size,
         root: tiles(size).root(size).unwrap(),
+        extensions: Vec::new(),
     }
 }
 

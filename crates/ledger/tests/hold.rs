@@ -140,6 +140,7 @@ fn forged(size: u64, seed: u8) -> SignedNote {
         origin: origin(),
         size,
         root: [9; 32],
+        extensions: Vec::new(),
     };
     SignedNote::new(&checkpoint, key(seed).sign(&checkpoint))
 }
@@ -214,6 +215,7 @@ async fn what_our_key_has_not_signed_stops_nothing() {
         origin: elsewhere.clone(),
         size: 9,
         root: [9; 32],
+        extensions: Vec::new(),
     };
     let by_other = LogKey::from_seed(&elsewhere, &[1; 32]).sign(&other_log);
     let mut broken = forged(9, 1).to_string();

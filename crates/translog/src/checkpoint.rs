@@ -4,7 +4,12 @@
 //! <origin>\n
 //! <size, decimal>\n
 //! <root, base64 of 32 bytes>\n
+//! <extension line>\n               (any number, none in most logs)
 //! ```
+//!
+//! What an extension line says is opaque here, but for the one that names a predecessor
+//! ([`crate::Predecessor`]). The log's own signature and Ed25519 cosignatures cover all lines; the
+//! ML-DSA cosignatures of C2SP cover the first three only.
 //!
 //! **Source:** `translog.md` §1 and §4; C2SP tlog-checkpoint.
 
@@ -46,7 +51,32 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Size and root of a log's tree. `Display` is the body that is signed: three lines, each ended.
+/// A line of a checkpoint after the root: not empty, no control character. What it means is between
+/// a log and its readers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtensionLine(pub(crate) String);
+
+impl ExtensionLine {
+    /// Reads a line, without its end.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Extension`] for an empty one, or one with a control character.
+    pub fn parse(line: &str) -> Result<Self, CheckpointError> {
+        if line.is_empty() || line.contains(|c: char| c.is_ascii_control()) {
+            return Err(CheckpointError::Extension);
+        }
+        Ok(Self(line.to_owned()))
+    }
+
+    /// The text, without the end of the line.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Size and root of a log's tree. `Display` is the body that is signed: three lines, each ended, and
+/// the extension lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
     /// Which log.
@@ -55,11 +85,23 @@ pub struct Checkpoint {
     pub size: u64,
     /// The root of the tree over them.
     pub root: Hash,
+    /// What else the log says, in this order; empty for most logs.
+    pub extensions: Vec<ExtensionLine>,
 }
 
 impl Checkpoint {
-    /// Reads the body of a checkpoint, without signatures. Extension lines are refused, for not
-    /// every kind of cosignature covers them.
+    /// A checkpoint without extension lines.
+    #[must_use]
+    pub fn new(origin: Origin, size: u64, root: Hash) -> Self {
+        Self {
+            origin,
+            size,
+            root,
+            extensions: Vec::new(),
+        }
+    }
+
+    /// Reads the body of a checkpoint, without signatures. Extension lines are kept as they are.
     ///
     /// # Errors
     /// [`CheckpointError`] names the line that is wrong.
@@ -68,8 +110,7 @@ impl Checkpoint {
             .strip_suffix('\n')
             .ok_or(CheckpointError::Unterminated)?;
         let mut lines = body.split('\n');
-        let (Some(origin), Some(size), Some(root), None) =
-            (lines.next(), lines.next(), lines.next(), lines.next())
+        let (Some(origin), Some(size), Some(root)) = (lines.next(), lines.next(), lines.next())
         else {
             return Err(CheckpointError::Lines);
         };
@@ -77,6 +118,7 @@ impl Checkpoint {
             origin: Origin::parse(origin).map_err(CheckpointError::Origin)?,
             size: text::decimal(size).ok_or(CheckpointError::Size)?,
             root: text::base64_array(root).ok_or(CheckpointError::Root)?,
+            extensions: lines.map(ExtensionLine::parse).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -84,7 +126,9 @@ impl Checkpoint {
 impl fmt::Display for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let root = text::base64_text(&self.root);
-        write!(f, "{}\n{}\n{root}\n", self.origin, self.size)
+        write!(f, "{}\n{}\n{root}\n", self.origin, self.size)?;
+        let mut extensions = self.extensions.iter();
+        extensions.try_for_each(|line| writeln!(f, "{}", line.as_str()))
     }
 }
 
@@ -95,8 +139,8 @@ pub enum CheckpointError {
     /// The last line does not end.
     #[error("the last line of the checkpoint does not end")]
     Unterminated,
-    /// Fewer lines than three, or extension lines.
-    #[error("a checkpoint has three lines")]
+    /// Fewer lines than three.
+    #[error("a checkpoint has at least three lines")]
     Lines,
     /// The first line.
     #[error("the origin is not valid")]
@@ -107,6 +151,9 @@ pub enum CheckpointError {
     /// The third line.
     #[error("the root is not the base64 of 32 bytes")]
     Root,
+    /// A line after the third.
+    #[error("an extension line is empty or has a control character")]
+    Extension,
 }
 
 #[cfg(test)]
@@ -124,6 +171,11 @@ mod tests {
             assert_eq!(checkpoint.size.to_string(), size);
             assert_eq!(checkpoint.to_string(), body);
         }
+        let body = format!("o\n1\n{ROOT}\nmore\n of it, ünd +\n");
+        let checkpoint = Checkpoint::parse(&body).unwrap();
+        let lines = checkpoint.extensions.iter().map(ExtensionLine::as_str);
+        assert_eq!(lines.collect::<Vec<_>>(), ["more", " of it, ünd +"]);
+        assert_eq!(checkpoint.to_string(), body);
     }
 
     #[test]
@@ -134,8 +186,10 @@ mod tests {
         check("", CheckpointError::Unterminated);
         check(&format!("o\n1\n{ROOT}"), CheckpointError::Unterminated);
         check("o\n1\n", CheckpointError::Lines);
-        check(&format!("o\n1\n{ROOT}\n\n"), CheckpointError::Lines);
-        check(&format!("o\n1\n{ROOT}\nmore\n"), CheckpointError::Lines);
+        for more in ["", "more\n", "\nmore", "m\tore", "more\r"] {
+            let body = format!("o\n1\n{ROOT}\n{more}\n");
+            check(&body, CheckpointError::Extension);
+        }
         let origin = |error| CheckpointError::Origin(error);
         check(&format!("\n1\n{ROOT}\n"), origin(NameError::Empty));
         let forbidden = origin(NameError::Forbidden);

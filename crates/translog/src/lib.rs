@@ -12,6 +12,7 @@ mod note;
 mod opening;
 mod policy;
 mod policy_text;
+mod predecessor;
 mod proof;
 mod proof_file;
 mod secret_key;
@@ -22,7 +23,7 @@ mod tree;
 mod witness;
 
 pub use bundle::{BundleError, BundleId, decode_bundle, encode_bundle};
-pub use checkpoint::{Checkpoint, CheckpointError, Origin};
+pub use checkpoint::{Checkpoint, CheckpointError, ExtensionLine, Origin};
 pub use entry::{Entry, EntryError, Op};
 pub use hash::{Hash, empty_root, leaf_hash, node_hash};
 pub use key::{KeyError, KeyKind, KeyName, KeySetError, NameError, VerifierKey};
@@ -33,6 +34,7 @@ pub use note::{
 pub use opening::{Opening, OpeningError, Salt, decode_openings, encode_openings};
 pub use policy::{Accepted, Policy, PolicyLog, PolicyRefusal, PolicyWitness, QuorumStanding};
 pub use policy_text::{POLICY_BYTES_MAX, POLICY_ITEMS_MAX, PolicyError, PolicyLineError};
+pub use predecessor::{Predecessor, PredecessorError};
 pub use proof::{PROOF_HASHES_MAX, ProofError, verify_consistency, verify_inclusion};
 pub use proof_file::{
     Extra, OnChain, PROOF_FILE_BYTES_MAX, ProofFile, ProofFileError, ProofFileSyntaxError,

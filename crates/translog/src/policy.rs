@@ -231,6 +231,7 @@ mod tests {
             origin: Origin::parse("log.example/a").unwrap(),
             size: 9,
             root: [9; 32],
+            extensions: Vec::new(),
         };
         let mut note = SignedNote::new(&checkpoint, log_key(6).sign(&checkpoint));
         for &(seed, time_s) in cosigned {

@@ -293,6 +293,7 @@ mod tests {
             origin: Origin::parse("log.example/a").unwrap(),
             size: SIZE.into(),
             root: tree.root(),
+            extensions: Vec::new(),
         };
         let mut note = SignedNote::new(&checkpoint, log_key().sign(&checkpoint));
         note.add(witness_key().cosign(&checkpoint, 1_000)).unwrap();

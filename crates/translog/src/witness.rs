@@ -229,6 +229,7 @@ mod tests {
             origin: Origin::parse("log.example/a").unwrap(),
             size: size.into(),
             root: tiles(size, branch).root(size.into()).unwrap(),
+            extensions: Vec::new(),
         }
     }
 
@@ -307,8 +308,8 @@ mod tests {
             check(Some(&record), &request, &expected);
         };
         let no_checkpoint = SignedNote::parse(&format!("text\n{}", good.note)).unwrap();
-        let lines = AddCheckpointError::Checkpoint(CheckpointError::Lines);
-        refuse(no_checkpoint, Refusal::Malformed(lines));
+        let size = AddCheckpointError::Checkpoint(CheckpointError::Size);
+        refuse(no_checkpoint, Refusal::Malformed(size));
 
         let unknown = Checkpoint {
             origin: Origin::parse("log.example/c").unwrap(),

@@ -22,6 +22,7 @@ fn good_texts() -> Vec<String> {
         origin: Origin::parse("log.example/a").unwrap(),
         size: 70_000,
         root: [9; 32],
+        extensions: Vec::new(),
     };
     let mut note = SignedNote::new(&checkpoint, log.sign(&checkpoint));
     note.add(witness.cosign(&checkpoint, 1_000)).unwrap();

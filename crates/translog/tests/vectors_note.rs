@@ -235,7 +235,6 @@ fn a_checkpoint_that_is_none_is_refused_before_its_signatures() {
         ("\n700\n", "\n"),
         (root.as_str(), &of_31_bytes),
         (root.as_str(), root.trim_end_matches('=')),
-        (root.as_str(), &format!("{root}\nextension")),
         (root.as_str(), &format!("{root}\n")),
         ("anchors.example/default", "anchors.example default"),
         ("anchors.example/default\n", ""),
