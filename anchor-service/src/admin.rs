@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 
 use crate::anchors::ledger_error;
 use crate::backends::{Backend, Backends};
+use crate::waiting;
 
 /// The routes, which the admin listener serves below `/admin/v1/anchors`.
 pub(crate) fn routes(backends: Backends, setup: &Setup) -> Router {
@@ -94,6 +95,7 @@ async fn of(service: &Anchors, backend: &Backend) -> Result<Value, ApiError> {
             "checkpointMs": log.checkpoint_ms,
             "unsignedAgeS": age(log.oldest_unsigned),
             "trouble": keeper.trouble(),
+            "continues": waiting::continues(keeper),
             "cosigned": asks.then_some(log.cosigned),
             "published": publishes.map(|_| log.published),
             "unpublishedAgeS": publishes.and_then(|_| age(log.oldest_unpublished)),

@@ -9,13 +9,13 @@ use anyhow::Context;
 use keyssi::Domain;
 use ledger::{
     EmbeddedLedger, Ledger, Log, LogKeeper, LogSigner, OptimisticLedger, Publisher, Senders,
-    SignerError, Witnesses,
+    Witnesses,
 };
 use node::{AnchoringKind, DomainConfig, Openings};
 use tokio::task::JoinHandle;
 use translog::{LogKey, Origin, Policy};
 
-use crate::elsewhere;
+use crate::{elsewhere, log_key};
 
 /// What serves one domain's anchors.
 pub(crate) struct Backend {
@@ -66,6 +66,14 @@ impl Backend {
     pub(crate) fn openings_are_public(&self) -> bool {
         self.config.log.openings == Openings::Public
     }
+}
+
+/// What the store says of a log's key.
+struct Standing {
+    /// Some key has signed a checkpoint that is in the store.
+    is_signed: bool,
+    /// It continues another log, whose key may still be where its own is to be.
+    is_renewed: bool,
 }
 
 /// The back ends of a node. Cheap to clone.
@@ -222,19 +230,13 @@ impl Backends {
             anyhow::bail!("log.origin {origin} is the log of domain {other}; each has its own");
         }
         let log = self.0.embedded.log(&config.name);
-        let last = log.checkpoint().await?;
-        let signed_as = last.and_then(|note| note.checkpoint().ok());
-        if let Some(found) = signed_as.as_ref().map(|last| &last.origin)
-            && *found != origin
-        {
-            // Said before a key is made for the other name.
-            return Err(SignerError::OriginChanged {
-                found: found.clone(),
-                configured: origin,
-            }
-            .into());
-        }
-        let keys = self.log_keys(config, &origin, signed_as.is_some())?;
+        // Said before a key is made for the other name.
+        log.check_name(&origin).await?;
+        let standing = Standing {
+            is_signed: log.checkpoint().await?.is_some(),
+            is_renewed: log.lineage().await?.is_some(),
+        };
+        let keys = self.log_keys(config, &origin, &standing)?;
         let policy = policy(config, &keys)?;
         let witnesses = config.log.witnesses.iter().map(String::as_str);
         let witnesses = Witnesses::new(witnesses).context("log.witnesses")?;
@@ -250,21 +252,21 @@ impl Backends {
         Ok(keeper)
     }
 
-    /// The keys of a log, the present one first; it is made if the log `is_signed` by none yet.
+    /// The keys of a log, the present one first; it is made if none has signed anything yet.
     fn log_keys(
         &self,
         config: &DomainConfig,
         origin: &Origin,
-        is_signed: bool,
+        standing: &Standing,
     ) -> anyhow::Result<Vec<LogKey>> {
         let read = |path: &Path, text: &str| {
-            let key = parse_key(path, text)?;
+            let key = log_key::parse(path, text)?;
             anyhow::ensure!(
                 key.verifier().name().as_str() == origin.as_str(),
                 "the key in {} is of the log {}, this one is called {origin}; {}",
                 path.display(),
                 key.verifier().name().as_str(),
-                if is_signed {
+                if standing.is_signed {
                     "name this log's own key"
                 } else {
                     "nothing in this store is signed with it: name another file, or put this one \
@@ -277,13 +279,17 @@ impl Backends {
         let path = if own.as_os_str().is_empty() {
             let name = format!("{}.log-key", config.name);
             let path = self.0.data.join("keys").join(name);
-            if !is_signed {
-                put_unused_key_aside(&path, origin)?;
-            }
             path
         } else {
             own.clone()
         };
+        if standing.is_renewed {
+            log_key::put_renewed_in_place(&path, origin)?;
+        }
+        let is_signed = standing.is_signed;
+        if !is_signed && own.as_os_str().is_empty() {
+            log_key::put_unused_aside(&path, origin)?;
+        }
         // During a rotation the present key is new.
         let text = if is_signed && config.log.old_key.as_os_str().is_empty() {
             node::load_key_file(&path).with_context(|| {
@@ -303,36 +309,6 @@ impl Backends {
         }
         Ok(keys)
     }
-}
-
-fn parse_key(path: &Path, text: &str) -> anyhow::Result<LogKey> {
-    LogKey::parse(text).with_context(|| format!("{} is not a log's key", path.display()))
-}
-
-/// A key is made at the first start, but the name is fixed with the first checkpoint only. One that
-/// was made under another name, and has signed nothing in this store, makes room. It is kept: it may
-/// have signed in a store that is lost. A crash here leaves it under one of the two names.
-fn put_unused_key_aside(path: &Path, origin: &Origin) -> anyhow::Result<()> {
-    if !path.try_exists()? {
-        return Ok(());
-    }
-    let key = parse_key(path, &node::load_key_file(path)?)?;
-    let name = key.verifier().name();
-    if name.as_str() == origin.as_str() {
-        return Ok(());
-    }
-    let mut aside = path.as_os_str().to_owned();
-    let id = u32::from_be_bytes(key.verifier().id());
-    aside.push(format!(".unused-{id:08x}"));
-    std::fs::rename(path, &aside)
-        .and_then(|()| std::fs::File::open(path.parent().unwrap_or(path))?.sync_all())
-        .with_context(|| format!("{} cannot be put aside", path.display()))?;
-    tracing::warn!(
-        aside = %Path::new(&aside).display(),
-        "the key that was made for the log {name} has signed nothing here and was put aside; a new \
-         one is made for {origin}"
-    );
-    Ok(())
 }
 
 /// The policy of a log, to which its own keys belong.

@@ -13,6 +13,7 @@ mod eth_adapter;
 mod figures;
 mod freeze;
 mod log;
+mod log_key;
 mod operation;
 mod proof;
 mod quota;
@@ -36,6 +37,11 @@ use node::{
 };
 
 use crate::backends::Backends;
+
+pub use crate::log_key::{
+    put_renewed_in_place as put_renewed_log_key_in_place,
+    put_unused_aside as put_unused_log_key_aside,
+};
 
 /// What the routes need.
 struct Anchors {

@@ -1,11 +1,11 @@
-//! `GET /log/<domain>/…`: checkpoint, tiles, entry bundles, openings, keys.
+//! `GET /log/<domain>/…`: checkpoint, tiles, entry bundles, openings, keys, the log that it continues.
 //!
 //! **Source:** `translog.md` §4 to §6; C2SP tlog-tiles.
 
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use ledger::{LedgerError, Log};
+use ledger::{LedgerError, LogSigner};
 use node::ApiError;
 use translog::{BundleId, SignedNote, TileId};
 
@@ -35,12 +35,16 @@ pub(crate) async fn get(
             Some(_) => checkpoint(log.cosigned().await),
             None => Err(absent("the log asks no witnesses; see …/checkpoint")),
         },
+        "predecessor" => match log.lineage().await.map_err(|error| ledger_error("", error))? {
+            Some(lineage) => Ok(answer(lineage.note().to_owned(), TEXT, NOT_KEPT)),
+            None => Err(absent("the log continues no other")),
+        },
         "vkey" => {
             let keys = keeper.signer().keys().iter();
             let lines: Vec<_> = keys.map(|key| key.verifier().to_string()).collect();
             Ok(answer(lines.join("\n") + "\n", TEXT, NOT_KEPT))
         }
-        _ => part(backend, log, path, request).await,
+        _ => part(backend, keeper.signer(), path, request).await,
     }
 }
 
@@ -54,10 +58,11 @@ fn checkpoint(note: Result<Option<SignedNote>, LedgerError>) -> Result<Response,
 /// A tile, a bundle, or the openings of one.
 async fn part(
     backend: &Backend,
-    log: &Log,
+    signer: &LogSigner,
     path: &str,
     request: &HeaderMap,
 ) -> Result<Response, ApiError> {
+    let log = signer.log();
     let (found, kind, cache) = if let Ok(id) = BundleId::parse(path) {
         (log.bundle(id).await, BYTES, FOR_EVER)
     } else if let Ok(id) = TileId::parse(path) {
@@ -83,28 +88,39 @@ async fn part(
     let Some(bytes) = found else {
         return Err(absent("the log does not reach that far"));
     };
-    if cache == FOR_EVER && has_it(request) {
+    if cache != FOR_EVER {
+        return Ok(answer(bytes, kind, cache));
+    }
+    let tag = tag(signer);
+    let mut answer = if has_it(request, &tag) {
         let mut unchanged = node::empty(StatusCode::NOT_MODIFIED);
         set(&mut unchanged, header::CACHE_CONTROL, cache);
-        set(&mut unchanged, header::ETAG, IMMUTABLE_TAG);
-        return Ok(unchanged);
-    }
-    let mut answer = answer(bytes, kind, cache);
-    if cache == FOR_EVER {
-        set(&mut answer, header::ETAG, IMMUTABLE_TAG);
-    }
+        unchanged
+    } else {
+        answer(bytes, kind, cache)
+    };
+    answer.headers_mut().insert(header::ETAG, tag);
     Ok(answer)
 }
 
-/// Whether the client has the answer already.
-fn has_it(request: &HeaderMap) -> bool {
-    let tags = request.get_all(header::IF_NONE_MATCH).into_iter();
-    let mut tags = tags.filter_map(|tags| tags.to_str().ok());
-    tags.any(|tags| tags.contains(IMMUTABLE_TAG) || tags.trim() == "*")
+/// The tag of what never changes under its name. A log that continues another has its own: what the
+/// other one had under the same path may differ.
+fn tag(signer: &LogSigner) -> HeaderValue {
+    let tag = signer.predecessor().and(signer.keys().first()).map(|key| {
+        let id = u32::from_be_bytes(key.verifier().id());
+        HeaderValue::from_str(&format!("\"immutable-{id:08x}\""))
+    });
+    tag.and_then(Result::ok)
+        .unwrap_or(HeaderValue::from_static("\"immutable\""))
 }
 
-/// The tag of what never changes under its name.
-const IMMUTABLE_TAG: &str = "\"immutable\"";
+/// Whether the client has the answer already.
+fn has_it(request: &HeaderMap, tag: &HeaderValue) -> bool {
+    let tags = request.get_all(header::IF_NONE_MATCH).into_iter();
+    let mut tags = tags.filter_map(|tags| tags.to_str().ok());
+    let tag = tag.to_str().unwrap_or_default();
+    tags.any(|tags| tags.contains(tag) || tags.trim() == "*")
+}
 
 fn answer(body: impl Into<Body>, kind: &'static str, cache: &'static str) -> Response {
     let mut answer = node::raw(StatusCode::OK, body);

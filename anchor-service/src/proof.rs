@@ -238,6 +238,7 @@ async fn log_place(
         "waitsFor": waits_for,
         "cosignatures": cosignatures,
         "hold": waiting::hold(keeper),
+        "continues": waiting::continues(keeper),
     }))
 }
 

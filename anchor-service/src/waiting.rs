@@ -1,7 +1,9 @@
-//! What an entry waits for that no checkpoint proves yet, and why a log is on hold.
+//! What an entry waits for that no checkpoint proves yet, why a log is on hold, and what it continues.
 //!
 //! **Source:** `translog.md` §8, §9 (publish in the status when an entry is where).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ledger::{LedgerError, LogKeeper};
 use serde_json::{Value, json};
 
@@ -79,5 +81,17 @@ pub(crate) fn hold(keeper: &LogKeeper) -> Value {
         "detail": hold.detail,
         "sinceMs": hold.since_ms,
         "outside": outside,
+    })
+}
+
+/// The log that a log continues, as JSON; `null` for most.
+pub(crate) fn continues(keeper: &LogKeeper) -> Value {
+    keeper.signer().predecessor().map_or(Value::Null, |it| {
+        json!({
+            "origin": it.origin.as_str(),
+            "size": it.size,
+            "root": STANDARD.encode(it.root),
+            "kept": it.kept,
+        })
     })
 }

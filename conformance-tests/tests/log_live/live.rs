@@ -4,11 +4,14 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use keyssi::{BrickHash, Domain};
+use ledger::{EmbeddedLedger, EngineOptions, HoldCause, Mode};
 use tempfile::TempDir;
+use testkit::binaries::Binary;
 use testkit::http::{Connection, Reply, Request, ask};
 use testkit::owner::{FIRST_MS, Owner};
 use testkit::process::{Launch, NodeProcess, ProcessError};
 use testkit::server::write_file;
+use translog::{Checkpoint, LogKey, Origin, SignedNote};
 
 pub(crate) const ORIGIN: &str = "log.example/default";
 /// Longest wait for what takes a second.
@@ -62,6 +65,31 @@ impl Live {
 
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// Ends the log of the stopped node, which has signed a checkpoint that its store does not hold, and
+    /// continues it under another name.
+    pub(crate) fn renew(&self, name: &str) {
+        let key = std::fs::read_to_string(self.key_file()).unwrap();
+        let key = LogKey::parse(key.trim()).unwrap();
+        let lost = Checkpoint::new(Origin::parse(ORIGIN).unwrap(), 5, [5; 32]);
+        let lost = SignedNote::new(&lost, key.sign(&lost)).to_string();
+        let file = self.folder.path().join("lost");
+        write_file(&file, lost.as_bytes()).unwrap();
+        let options = EngineOptions {
+            free_bytes_min: 0,
+            mode: Mode::Serve,
+        };
+        let store = EmbeddedLedger::open(&self.data().join("anchors"), options, || 1).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let held = store.hold_logs(HoldCause::Restored, "from a backup");
+        assert_eq!(runtime.unwrap().block_on(held).unwrap().len(), 1);
+        drop(store);
+        let launch = Launch::of(Binary::Kiln).unwrap().arg("log").arg("renew");
+        let launch = launch.arg("--data").arg(self.data()).arg("--origin").arg(name);
+        let ran = launch.arg("--checkpoint").arg(file).run().unwrap();
+        let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert!(ran.status.success(), "{told}");
     }
 
     /// The file with the private key of the log.

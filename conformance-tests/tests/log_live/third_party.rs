@@ -7,7 +7,7 @@ use tlog_tiles::{
     prove_record, prove_tree, record_hash,
 };
 
-use crate::live::{Live, ORIGIN, proof_lines, usual};
+use crate::live::{Live, ORIGIN, config, proof_lines, usual};
 
 /// Tiles over HTTP.
 struct Tiles<'a>(&'a Live);
@@ -31,6 +31,11 @@ impl TileReader for Tiles<'_> {
 
 /// The size and root that a note says, if the log has signed it.
 fn verified(live: &Live, note: &[u8]) -> (u64, Hash) {
+    verified_of(live, note, ORIGIN, "")
+}
+
+/// The same of a log with another name and these extension lines.
+fn verified_of(live: &Live, note: &[u8], origin: &str, extension: &str) -> (u64, Hash) {
     let keys = String::from_utf8(live.part("vkey")).unwrap();
     let key = StandardVerifier::new(keys.trim_end()).unwrap();
     let known = VerifierList::new(vec![Box::new(key)]);
@@ -38,8 +43,8 @@ fn verified(live: &Live, note: &[u8]) -> (u64, Hash) {
     let (verified, unknown) = note.verify(&known).unwrap();
     assert_eq!((verified.len(), unknown.len()), (1, 0));
     let checkpoint = Checkpoint::from_bytes(note.text()).unwrap();
-    assert_eq!(checkpoint.origin(), ORIGIN);
-    assert_eq!(checkpoint.extension(), "");
+    assert_eq!(checkpoint.origin(), origin);
+    assert_eq!(checkpoint.extension(), extension);
     (checkpoint.size(), *checkpoint.hash())
 }
 
@@ -84,4 +89,46 @@ fn a_note_that_was_altered_is_refused_by_other_peoples_code() {
     assert_ne!(note, altered);
     let parsed = Note::from_bytes(altered.as_bytes()).unwrap();
     assert!(parsed.verify(&known).is_err());
+}
+
+/// A log that continues another one: what says so is an extension line, which others may ignore and must
+/// not trip over.
+#[test]
+fn other_peoples_code_verifies_a_log_that_continues_another() {
+    let mut live = Live::start(&usual());
+    let mut ids = live.anchor(0..3);
+    let (_, root) = verified(&live, &live.checkpoint(3));
+    live.stop();
+    let new = "log.example/second";
+    live.renew(new);
+    live.start_again(&config(&format!("origin = \"{new}\"")))
+        .unwrap();
+    let line = String::from_utf8(live.part("checkpoint")).unwrap();
+    let line = line.lines().nth(3).unwrap().to_owned() + "\n";
+    assert!(line.starts_with(&format!("kiln/continues {ORIGIN} 5 ")));
+    let (old, old_root) = verified_of(&live, &live.checkpoint(3), new, &line);
+    assert_eq!((old, old_root), (3, root), "the same entries");
+    ids.extend(live.anchor(3..6));
+    let (size, root) = verified_of(&live, &live.checkpoint(6), new, &line);
+    let tiles = Tiles(&live);
+    let reader = TileHashReader::new(size, root, &tiles);
+    let proof = prove_tree(size, old, &reader).unwrap();
+    check_tree(&proof, size, root, old, old_root).unwrap();
+    let entries = live.entries(size);
+    for (number, id) in ids.iter().enumerate() {
+        let file = live.fetch(&format!("/anchor/default/proof/{id}"));
+        let (index, hashes) = proof_lines(&file.text());
+        assert_eq!(index, number as u64);
+        let derived = prove_record(size, index, &reader).unwrap();
+        check_record(&derived, size, root, index, record_hash(&entries[number])).unwrap();
+        let derived: Vec<String> = derived.iter().map(ToString::to_string).collect();
+        assert_eq!(derived, hashes, "the node's proof of entry {index}");
+    }
+    let note = live.part("checkpoint");
+    let without = String::from_utf8(note).unwrap().replacen(&line, "", 1);
+    let key = String::from_utf8(live.part("vkey")).unwrap();
+    let key = StandardVerifier::new(key.trim_end()).unwrap();
+    let known = VerifierList::new(vec![Box::new(key)]);
+    let parsed = Note::from_bytes(without.as_bytes()).unwrap();
+    assert!(parsed.verify(&known).is_err(), "the line can be dropped");
 }

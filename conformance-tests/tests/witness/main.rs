@@ -18,6 +18,7 @@ mod faults;
 mod grown;
 mod node;
 mod put_back;
+mod renewed;
 mod restored;
 mod server;
 

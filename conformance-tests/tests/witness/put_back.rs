@@ -4,6 +4,7 @@
 //! witness has cosigned a larger checkpoint. *Mechanism:* the folder of a stopped node is copied, the
 //! node goes on, the copy takes the folder's place.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -44,10 +45,15 @@ impl Node {
     }
 
     pub(crate) fn configure(&self, witness: &str) -> Result<()> {
+        self.configure_as("localhost/default", witness)
+    }
+
+    /// With this name of its log.
+    pub(crate) fn configure_as(&self, origin: &str, witness: &str) -> Result<()> {
         let [key, policy] = ["log-key", "policy"].map(|it| self.at(it).display().to_string());
         let config = format!(
-            "[[domain]]\nname = \"default\"\n[domain.log]\nkey = {key:?}\npolicy = {policy:?}\n\
-             witnesses = [{witness:?}]\n"
+            "[[domain]]\nname = \"default\"\n[domain.log]\norigin = {origin:?}\nkey = {key:?}\n\
+             policy = {policy:?}\nwitnesses = [{witness:?}]\n"
         );
         write_file(&self.at("kiln.toml"), config.as_bytes())?;
         Ok(())
@@ -69,8 +75,25 @@ impl Node {
         Ok(())
     }
 
+    pub(crate) fn address(&self) -> Result<SocketAddr> {
+        Ok(self.process.as_ref().context("it is stopped")?.address())
+    }
+
+    /// The one file of its folder whose name begins like this.
+    pub(crate) fn only_file(&self, beginning: &str) -> Result<PathBuf> {
+        let mut found = Vec::new();
+        for entry in self.folder.path().read_dir()? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(beginning) {
+                found.push(entry.path());
+            }
+        }
+        ensure!(found.len() == 1, "{found:?}");
+        found.pop().context("none")
+    }
+
     pub(crate) fn ask(&self, method: &str, target: &str) -> Result<Reply> {
-        let address = self.process.as_ref().context("it is stopped")?.address();
+        let address = self.address()?;
         Ok(ask(address, &Request::to(address, method, target))?)
     }
 

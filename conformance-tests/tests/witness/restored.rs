@@ -13,7 +13,7 @@ use crate::put_back::Node;
 use crate::server::Witness;
 
 /// `kiln backup <verb> PLACE --data DATA` of a node's folders.
-fn backup(node: &Node, verb: &str, data: &str) -> Result<()> {
+pub(crate) fn backup(node: &Node, verb: &str, data: &str) -> Result<()> {
     let launch = Launch::of(Binary::Kiln)?.arg("backup").arg(verb);
     let launch = launch.arg(node.at("place")).arg("--data");
     let ran = launch.arg(node.at(data)).run()?;

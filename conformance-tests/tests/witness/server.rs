@@ -50,6 +50,13 @@ impl Witness {
         Ok(())
     }
 
+    /// Starts it again, for a further log.
+    pub(crate) fn know(&mut self, vkey: &str) -> Result<()> {
+        self.stop()?;
+        self.logs.push(vkey.to_owned());
+        self.run()
+    }
+
     /// Ends it in good order.
     pub(crate) fn stop(&mut self) -> Result<()> {
         let process = self.process.take().context("it is stopped")?;

@@ -12,6 +12,9 @@
 //! the store does not give the      damaged        the same, once it does
 //!   root that was signed last
 //! ```
+//! A log whose newest entries are lost can never be lifted; it ends, and another one takes its place
+//! (see [`crate::renew`]).
+//!
 //! A crash between the discovery and the record of it leaves no hold: the next start compares again
 //! before it takes anything.
 //!
@@ -351,7 +354,7 @@ impl Shared {
         }
     }
 
-    fn hold_is_over(&self, domain: &Domain) {
+    pub(crate) fn hold_is_over(&self, domain: &Domain) {
         self.holds().remove(domain);
     }
 }

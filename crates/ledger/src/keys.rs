@@ -12,6 +12,8 @@
 //!             domain id (4) ‖ "s"                           ->  size (8) ‖ root (32)
 //!             domain id (4) ‖ "n"                           ->  newest signed note (text)
 //!             domain id (4) ‖ "c"                           ->  newest note that has its cosignatures
+//!             domain id (4) ‖ "l"                           ->  its name and the logs that it continues
+//!                                                               (JSON), see lineage
 //!             domain id (4) ‖ "o"                           ->  why the log is on hold (JSON), see hold
 //!             domain id (4) ‖ "p" ‖ sequence (8)            ->  root on a chain (JSON)
 //!             domain id (4) ‖ "q"                           ->  last sequence (8)
@@ -132,6 +134,7 @@ pub(crate) fn log(domain: DomainId, kind: LogRecord) -> Vec<u8> {
         LogRecord::State => vec![b's'],
         LogRecord::Note => vec![b'n'],
         LogRecord::Cosigned => vec![b'c'],
+        LogRecord::Lineage => vec![b'l'],
         LogRecord::Hold => vec![b'o'],
         LogRecord::Publication(sequence) => number(b'p', sequence),
         LogRecord::LastSequence => vec![b'q'],
@@ -148,6 +151,7 @@ pub(crate) enum LogRecord {
     State,
     Note,
     Cosigned,
+    Lineage,
     Hold,
     Publication(u64),
     LastSequence,

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use engine::EngineError;
 use tokio::sync::Mutex;
 use translog::{
-    Checkpoint, Hash, LogKey, Origin, Policy, SignatureLine, SignedNote, VerifierKey,
-    consistency_tiles, edge_tiles, verify_consistency,
+    Checkpoint, ExtensionLine, Hash, LogKey, Origin, Policy, Predecessor, SignatureLine, SignedNote,
+    VerifierKey, consistency_tiles, edge_tiles, verify_consistency,
 };
 
 use crate::commit::Record;
@@ -29,6 +29,8 @@ pub struct LogSigner {
     /// The present key, and the one before it during a rotation.
     keys: Arc<Vec<LogKey>>,
     policy: Option<Arc<Policy>>,
+    /// The log that it continues, which each of its checkpoints names.
+    predecessor: Option<Arc<Predecessor>>,
     /// Held from reading what was signed until what is signed now is on disk.
     signing: Arc<Mutex<()>>,
 }
@@ -47,6 +49,17 @@ pub enum SignerError {
         found: Origin,
         /// The name that it was to have.
         configured: Origin,
+    },
+    /// The name of a log that has ended; the store goes on under another.
+    #[error(
+        "the log {ended} has ended with a new one in its place, and nothing is signed under its name \
+         any more; set log.origin = \"{name}\""
+    )]
+    Ended {
+        /// The name that it was to have.
+        ended: Origin,
+        /// The name that it has.
+        name: Origin,
     },
     /// None of the keys signed the last checkpoint.
     #[error(
@@ -103,11 +116,14 @@ impl LogSigner {
         keys: Vec<LogKey>,
         policy: Option<Policy>,
     ) -> Result<Self, SignerError> {
+        log.check_name(&origin).await?;
+        let lineage = log.lineage().await?;
         let signer = Self {
             log,
             origin,
             keys: Arc::new(keys),
             policy: policy.map(Arc::new),
+            predecessor: lineage.map(|it| Arc::new(it.predecessor().clone())),
             signing: Arc::new(Mutex::new(())),
         };
         if let Some(note) = signer.log.checkpoint().await? {
@@ -138,6 +154,12 @@ impl LogSigner {
     #[must_use]
     pub fn policy(&self) -> Option<&Policy> {
         self.policy.as_deref()
+    }
+
+    /// The log that it continues; `None` for most.
+    #[must_use]
+    pub fn predecessor(&self) -> Option<&Predecessor> {
+        self.predecessor.as_deref()
     }
 
     /// What verifies its signatures, the present key first.
@@ -223,7 +245,16 @@ impl LogSigner {
         translog::verify_note(note, &self.verifiers()).map_err(|_| SignerError::KeyChanged {
             origin: self.origin.clone(),
         })?;
+        if checkpoint.extensions != self.extensions() {
+            let detail = "it names another predecessor than the store";
+            return Err(self.inconsistent(checkpoint.size, detail.to_owned()));
+        }
         Ok(())
+    }
+
+    /// The lines that each checkpoint of the log has.
+    fn extensions(&self) -> Vec<ExtensionLine> {
+        self.predecessor.iter().map(|it| it.line()).collect()
     }
 
     fn checkpoint_in(&self, note: &SignedNote) -> Result<Checkpoint, SignerError> {
@@ -278,7 +309,7 @@ impl LogSigner {
             origin: self.origin.clone(),
             size: state.size,
             root: state.root,
-            extensions: Vec::new(),
+            extensions: self.extensions(),
         };
         let Some(note) = self.signed(&checkpoint) else {
             return Ok(None);
@@ -312,7 +343,7 @@ impl LogSigner {
             origin: self.origin.clone(),
             size,
             root,
-            extensions: Vec::new(),
+            extensions: self.extensions(),
         };
         let unsigned = || fault("there is no key to sign with".to_owned());
         self.signed(&checkpoint).ok_or_else(unsigned)
@@ -444,5 +475,34 @@ impl LogSigner {
             }]
         });
         stored.await
+    }
+}
+
+impl Log {
+    /// Refuses a name that the log had and has no more, or never had. A log that nothing is signed of
+    /// may have any.
+    ///
+    /// # Errors
+    /// [`SignerError::Ended`] and [`SignerError::OriginChanged`].
+    pub async fn check_name(&self, origin: &Origin) -> Result<(), SignerError> {
+        let lineage = self.lineage().await?;
+        if let Some(lineage) = lineage.as_ref().filter(|it| it.origin != *origin)
+            && lineage.ended()?.contains(origin)
+        {
+            return Err(SignerError::Ended {
+                ended: origin.clone(),
+                name: lineage.origin.clone(),
+            });
+        }
+        let note = self.checkpoint().await?;
+        let signed_as = note.and_then(|note| note.checkpoint().ok());
+        let known = lineage.map(|it| it.origin);
+        match known.or(signed_as.map(|it| it.origin)) {
+            Some(found) if found != *origin => Err(SignerError::OriginChanged {
+                found,
+                configured: origin.clone(),
+            }),
+            _ => Ok(()),
+        }
     }
 }

@@ -90,6 +90,37 @@ pub fn load_or_create(
     load(path)
 }
 
+/// Where the key waits that is to follow the one in `path`.
+#[must_use]
+pub fn next(path: &Path) -> PathBuf {
+    with_ending(path, ".next")
+}
+
+/// Puts the key that waits in [`next`] in the place of the one in `path`, if there is one; that stays,
+/// as `<path>.<aside>`. A crash leaves one of both in `path`, and doing it again ends it.
+///
+/// # Errors
+/// [`KeyFileError::Uncreatable`].
+pub fn put_next_in_place(path: &Path, aside: &str) -> Result<(), KeyFileError> {
+    let put = || {
+        match fs::hard_link(path, with_ending(path, &format!(".{aside}"))) {
+            // The key is lost, or a crash came between this step and the next.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists
+                ) => {}
+            linked => linked?,
+        }
+        fs::rename(next(path), path)?;
+        File::open(folder_of(path))?.sync_all()
+    };
+    put().map_err(|cause| KeyFileError::Uncreatable {
+        path: path.to_owned(),
+        cause,
+    })
+}
+
 /// Why a key file cannot be used. The Display of each tells what to do.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -139,10 +170,7 @@ const fn strangers(owner: u32, reader: u32) -> u32 {
 
 /// Makes the file if its name is free; one that is there is kept.
 fn create(path: &Path, text: &str) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     create_folder(folder, PRIVATE_FOLDER)?;
     let temporary = temporary_beside(path, folder)?;
     let linked = write_new(&temporary, text).and_then(|()| fs::hard_link(&temporary, path));
@@ -151,6 +179,19 @@ fn create(path: &Path, text: &str) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => File::open(folder)?.sync_all(),
     }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(ending);
+    path.into()
 }
 
 fn temporary_beside(path: &Path, folder: &Path) -> io::Result<PathBuf> {
@@ -210,6 +251,26 @@ mod tests {
         assert_eq!(left, 1, "something was left behind");
         let other = folder.path().join("other");
         assert_ne!(load_or_create(&other, text_of).unwrap(), key);
+    }
+
+    /// Each step of it may be the last before a crash.
+    #[test]
+    fn a_key_follows_another_and_both_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let old = load_or_create(&path, text_of).unwrap();
+        let new = load_or_create(&next(&path), text_of).unwrap();
+        let aside = folder.path().join("key.ended-1");
+        fs::hard_link(&path, &aside).unwrap();
+        put_next_in_place(&path, "ended-1").unwrap();
+        assert_eq!((load(&path).unwrap(), load(&aside).unwrap()), (new, old));
+        assert!(!next(&path).exists());
+        assert!(put_next_in_place(&path, "ended-2").is_err(), "none waits");
+        // A lost key has nothing to put aside.
+        let other = folder.path().join("other");
+        let new = load_or_create(&next(&other), text_of).unwrap();
+        put_next_in_place(&other, "ended-1").unwrap();
+        assert_eq!(load(&other).unwrap(), new);
     }
 
     #[test]

@@ -77,6 +77,7 @@ pub use freeze::FreezeRequest;
 pub use front::{Readiness, typed_json};
 pub use key_file::{
     KeyFileError, load as load_key_file, load_or_create as load_or_create_key_file,
+    next as next_key_file, put_next_in_place as put_next_key_in_place,
 };
 pub use limits::{
     Allowance, CountingStored, Limits, Of, Quotas, Reserved, Source, StorageQuotas, Stored,

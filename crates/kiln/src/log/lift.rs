@@ -3,18 +3,13 @@
 //!
 //! **Source:** `translog.md` §4; docs/ledger.md, "On hold".
 
-use std::path::PathBuf;
-
 use clap::Args;
-use keyssi::Domain;
-use ledger::{EmbeddedLedger, EngineOptions, Fit, LiftError, LogSigner, Mode, Outside, Regard};
-use node::LimitsConfig;
+use ledger::{Fit, LiftError, LogSigner};
 use serde_json::json;
-use translog::{LogKey, NOTE_BYTES_MAX, Origin, SignedNote};
+use translog::Origin;
 
-use crate::client_failure::with_causes;
+use super::stopped::{self, StoreArgs};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::local_file::read_bounded;
 use crate::output::{self, Form, Output};
 
 pub(super) const HELP: &str = "\
@@ -33,39 +28,16 @@ the store has another history; 1 a file is no checkpoint under the log's key.";
 /// Options of `kiln log lift`.
 #[derive(Args)]
 pub(crate) struct LiftArgs {
-    /// The node's data folder
-    #[arg(long, value_name = "DIR", default_value = "kiln-data")]
-    data: PathBuf,
-    /// The domain
-    #[arg(long, value_name = "NAME", default_value = "default")]
-    domain: String,
-    /// A signed checkpoint of the log that was kept elsewhere; can be repeated
-    #[arg(long, value_name = "FILE", required = true)]
-    checkpoint: Vec<PathBuf>,
-    /// Leave out of account what stands on a chain, when the key of the account was stolen
-    #[arg(long)]
-    without_chain: bool,
-    /// The log's key [default: DIR/keys/NAME.log-key]
-    #[arg(long, value_name = "FILE")]
-    key: Option<PathBuf>,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 pub(super) async fn run(args: &LiftArgs, output: Output) -> Outcome {
-    let domain: Domain = args.domain.parse().map_err(|error| {
-        Failure::new(Exit::Usage, format!("{:?} is no domain", args.domain)).because(error)
-    })?;
-    let key = key(args, &domain)?;
-    let _lock = node::lock_store(&args.data, "anchors").map_err(|error| {
-        Failure::new(Exit::Local, format!("{error:#}")).next("stop the node, then run this again")
-    })?;
-    let options = EngineOptions {
-        free_bytes_min: LimitsConfig::default().free_bytes_min,
-        mode: Mode::Serve,
-    };
-    let opened = EmbeddedLedger::open(&args.data.join("anchors"), options, node::clock_ms);
-    let store = opened.map_err(|error| {
-        Failure::new(Exit::Local, "the anchors cannot be opened").because(error)
-    })?;
+    let args = &args.store;
+    let domain = args.domain()?;
+    let key = stopped::load_key(&args.key_path(&domain))?;
+    let _lock = args.lock()?;
+    let store = args.open()?;
     let log = store.log(&domain);
     let Some(hold) = log.hold() else {
         output.say(&format!(
@@ -78,13 +50,8 @@ pub(super) async fn run(args: &LiftArgs, output: Output) -> Outcome {
     })?;
     let signer = LogSigner::open(log, origin, vec![key], None).await;
     let signer = signer.map_err(|error| Failure::new(Exit::Local, error.to_string()))?;
-    let outside = outside(args, &signer)?;
-    let regard = if args.without_chain {
-        Regard::Signed
-    } else {
-        Regard::All
-    };
-    let lifted = signer.lift(&outside, regard).await.map_err(stays)?;
+    let outside = args.outside(&signer.verifiers())?;
+    let lifted = signer.lift(&outside, args.regard()).await.map_err(stays)?;
     match output.form {
         Form::Json => output::json(&json!({
             "origin": signer.origin().as_str(),
@@ -102,36 +69,6 @@ pub(super) async fn run(args: &LiftArgs, output: Output) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn key(args: &LiftArgs, domain: &Domain) -> Result<LogKey, Failure> {
-    let default = || args.data.join("keys").join(format!("{domain}.log-key"));
-    let path = args.key.clone().unwrap_or_else(default);
-    let text = node::load_key_file(&path).map_err(|error| {
-        Failure::new(Exit::Local, with_causes(&error)).next("name the log's key with --key")
-    })?;
-    LogKey::parse(&text).map_err(|error| {
-        let message = format!("{} is not a log's key", path.display());
-        Failure::new(Exit::Local, message).because(error)
-    })
-}
-
-/// The checkpoints that were given, each under the log's own key.
-fn outside(args: &LiftArgs, signer: &LogSigner) -> Result<Vec<Outside>, Failure> {
-    let read = |path: &PathBuf| {
-        let name = path.display().to_string();
-        let refused = |why: String| {
-            Failure::new(Exit::Negative, format!("{name} is of no use: {why}")).next(
-                "give a signed checkpoint of this very log, as a witness or a monitor keeps it",
-            )
-        };
-        let bytes = read_bounded(path, NOTE_BYTES_MAX as u64)?;
-        let text = std::str::from_utf8(&bytes).map_err(|error| refused(error.to_string()))?;
-        let note = SignedNote::parse(text).map_err(|error| refused(with_causes(&error)))?;
-        Outside::signed(&note, signer.origin(), &signer.verifiers(), &name)
-            .map_err(|error| refused(error.to_string()))
-    };
-    args.checkpoint.iter().map(read).collect()
-}
-
 fn stays(error: LiftError) -> Failure {
     let exit = match &error {
         LiftError::NotContained {
@@ -145,7 +82,7 @@ fn stays(error: LiftError) -> Failure {
     Failure::new(exit, "the log stays on hold")
         .because(error)
         .next(
-            "put the newest data folder back; if there is none, start a log of another name with a \
-         new data folder",
+            "put the newest data folder back; if what is missing is lost for good, end this log and \
+             start one that continues it: kiln log renew",
         )
 }

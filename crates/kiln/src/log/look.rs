@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use translog::{Checkpoint, Origin};
 
+use super::continued::{Continued, Old};
 use super::files::Files;
 use super::finding::{Finding, Kind, Stop};
 use super::memory::Memory;
@@ -21,6 +22,7 @@ pub(super) struct Reader {
     files: Files,
     trust: Trust,
     state: PathBuf,
+    old: Old,
     /// Checkpoints from elsewhere, which have to fit.
     pub(super) further: Vec<Believed>,
     replay: Replay,
@@ -47,6 +49,8 @@ pub(super) struct Looked {
     counts: Counts,
     /// The size of the remembered checkpoint.
     remembered: Option<u64>,
+    /// The log that it continues.
+    continued: Option<Continued>,
     /// The first thing that is wrong.
     pub(super) finding: Option<Finding>,
     /// Where the contradicting checkpoints are kept.
@@ -57,11 +61,12 @@ pub(super) struct Looked {
 
 impl Reader {
     /// A reader that has seen nothing yet but what is remembered in the state folder.
-    pub(super) fn new(files: Files, trust: Trust, state: PathBuf) -> Self {
+    pub(super) fn new(files: Files, trust: Trust, old: Old, state: PathBuf) -> Self {
         Self {
             files,
             trust,
             state,
+            old,
             further: Vec::new(),
             replay: Replay::default(),
             last: None,
@@ -96,7 +101,7 @@ impl Reader {
         all.extend(remembered);
         all.push(believed);
         all.push(newest.clone());
-        let outcome = self.compare(&all, &newest).await;
+        let outcome = self.compare(&all, &newest, &mut looked.continued).await;
         looked.entries = self.replay.size();
         looked.anchors = self.replay.rules.anchors();
         looked.counts = self.replay.rules.counts;
@@ -121,7 +126,12 @@ impl Reader {
     }
 
     /// Replays up to the largest of the checkpoints, and holds the others against it.
-    async fn compare(&mut self, all: &[Believed], newest: &Believed) -> Result<(), Stop> {
+    async fn compare(
+        &mut self,
+        all: &[Believed],
+        newest: &Believed,
+        continued: &mut Option<Continued>,
+    ) -> Result<(), Stop> {
         let origin = &newest.checkpoint.origin;
         if let Some(other) = all.iter().find(|it| it.checkpoint.origin != *origin) {
             return Err(of_another_log(&other.checkpoint.origin, origin).into());
@@ -136,11 +146,17 @@ impl Reader {
             return Err(finding.file("checkpoint").into());
         }
         // Not the newest itself: its root is compared in the end.
-        let former: Vec<Checkpoint> = all
+        let mut former: Vec<Checkpoint> = all
             .iter()
             .map(|it| it.checkpoint.clone())
             .filter(|it| *it != newest.checkpoint)
             .collect();
+        let judged = self
+            .old
+            .judge(&self.files, &newest.checkpoint, all, &self.state);
+        let (found, kept) = judged.await?;
+        *continued = found;
+        former.extend(kept);
         self.replay
             .advance(&self.files, &newest.checkpoint, &former)
             .await
@@ -176,6 +192,7 @@ impl Looked {
             "erased": self.counts.erased,
             "unjudged": self.counts.unjudged,
             "anchors": self.anchors,
+            "continues": self.continued.as_ref().map(Continued::json),
             "finding": self.finding.as_ref().map(Finding::json),
             "evidence": self.evidence,
         })
@@ -188,6 +205,9 @@ impl Looked {
             lines.push(format!("log         {}", checkpoint.origin));
             let root = STANDARD.encode(checkpoint.root);
             lines.push(format!("checkpoint  size {}, root {root}", checkpoint.size));
+            if let Some(continued) = &self.continued {
+                lines.push(format!("continues   {}", continued.words()));
+            }
             lines.push(format!("entries     {} in order", self.entries));
             lines.push(format!("openings    {}", self.openings_in_words()));
             lines.push(match self.remembered {
@@ -213,7 +233,10 @@ impl Looked {
         });
         let place = place.unwrap_or_default();
         let Some(finding) = &self.finding else {
-            return format!("{place}in order, {}", self.openings_in_words());
+            let continued = self.continued.as_ref();
+            let continued = continued.map(|it| format!("; continues {}", it.words()));
+            let (openings, continued) = (self.openings_in_words(), continued.unwrap_or_default());
+            return format!("{place}in order, {openings}{continued}");
         };
         let evidence = self.evidence.as_ref();
         let evidence = evidence.map(|it| format!("; evidence: {}", it.display()));

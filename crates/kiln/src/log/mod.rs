@@ -1,17 +1,20 @@
 //! `kiln log check` and `kiln log monitor`: an independent reader of the transparency log of
-//! anchors. It believes nothing but the signatures of the keys that it is given. `kiln log lift` is
-//! for the operator of a log on hold.
+//! anchors. It believes nothing but the signatures of the keys that it is given. `kiln log lift` and
+//! `kiln log renew` are for the operator of a log on hold.
 //!
 //! **Source:** `translog.md` §9.
 
+mod continued;
 mod files;
 mod finding;
 mod lift;
 mod look;
 mod memory;
+mod renew;
 mod replay;
 mod rules;
 mod source;
+mod stopped;
 mod trust;
 mod vouch;
 
@@ -26,6 +29,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::local_file::read_bounded;
 use crate::output::{self, Form, Output};
 
+use continued::{Old, OldArgs};
 use files::Files;
 use finding::Stop;
 use look::{Look, Looked, Reader};
@@ -44,6 +48,9 @@ pub(crate) enum LogCommand {
     /// Let a log on hold go on, after comparing it with checkpoints that were kept elsewhere
     #[command(after_help = lift::HELP)]
     Lift(lift::LiftArgs),
+    /// End a log whose newest entries are lost, and start one of another name that continues it
+    #[command(after_help = renew::HELP)]
+    Renew(renew::RenewArgs),
 }
 
 const CHECK_HELP: &str = "\
@@ -51,6 +58,10 @@ Examples:
   kiln log check https://node.example/log/default --vkey anchors.example/default+2b1a01bb+AU0M…
   kiln log check --from ./copy --policy trusted.txt --json
   kiln log check https://node.example/log/default --policy p.txt --checkpoint from-a-friend
+
+A log may continue another one, which ended: then each of its checkpoints says so. With --old-vkey the old
+log's signature is checked, and each checkpoint of it that was seen here or is given with --checkpoint has
+to fit what was kept.
 
 The key must come from somewhere else than the answers that it verifies. Every entry is hashed; every
 hash of every tile is compared; where openings can be had, every anchor is replayed. The checkpoint is
@@ -91,10 +102,12 @@ pub(crate) struct CheckArgs {
     place: PlaceArgs,
     #[command(flatten)]
     trust: TrustArgs,
+    #[command(flatten)]
+    old: OldArgs,
     /// Where the openings are, if not beside the log; they have to be there then
     #[arg(long, value_name = "URL|DIR")]
     openings: Option<String>,
-    /// A further signed checkpoint of the log, which has to fit; can be repeated
+    /// A further signed checkpoint, of the log or the one that it continues, which has to fit; can be repeated
     #[arg(long, value_name = "FILE")]
     checkpoint: Vec<PathBuf>,
 }
@@ -106,6 +119,8 @@ pub(crate) struct MonitorArgs {
     url: String,
     #[command(flatten)]
     trust: TrustArgs,
+    #[command(flatten)]
+    old: OldArgs,
     /// Where the openings are, if not beside the log; they have to be there then
     #[arg(long, value_name = "URL|DIR")]
     openings: Option<String>,
@@ -129,6 +144,7 @@ pub(crate) fn run(command: &LogCommand, common: &Common) -> Outcome {
                 LogCommand::Check(args) => check(args, common).await,
                 LogCommand::Monitor(args) => monitor(args, common).await,
                 LogCommand::Lift(args) => lift::run(args, common.output()).await,
+                LogCommand::Renew(args) => renew::run(args, common.output()).await,
             }
         };
         tokio::select! {
@@ -148,9 +164,12 @@ async fn check(args: &CheckArgs, common: &Common) -> Outcome {
         (_, Some(folder)) => Source::folder(folder)?,
         (url, None) => Source::web(url.as_deref().unwrap_or_default(), common)?,
     };
-    let mut further = Vec::new();
+    let (mut further, mut old) = (Vec::new(), Old::of(&args.old)?);
     for path in &args.checkpoint {
         let bytes = read_bounded(path, translog::NOTE_BYTES_MAX as u64)?;
+        if old.take(&bytes, &path.display().to_string()) {
+            continue;
+        }
         match trust.signed_by_log(&bytes, &path.display().to_string()) {
             Ok(believed) => further.push(believed),
             Err(finding) => {
@@ -159,7 +178,7 @@ async fn check(args: &CheckArgs, common: &Common) -> Outcome {
         }
     }
     let files = Files::of(log, args.openings.as_deref(), common)?;
-    let mut reader = Reader::new(files, trust, common.state()?);
+    let mut reader = Reader::new(files, trust, old, common.state()?);
     reader.further = further;
     let looked = match reader.look().await {
         Look::Failed(failure) => return Err(failure),
@@ -171,7 +190,8 @@ async fn check(args: &CheckArgs, common: &Common) -> Outcome {
 async fn monitor(args: &MonitorArgs, common: &Common) -> Outcome {
     let log = Source::web(&args.url, common)?;
     let files = Files::of(log, args.openings.as_deref(), common)?;
-    let mut reader = Reader::new(files, Trust::of(&args.trust)?, common.state()?);
+    let (trust, old) = (Trust::of(&args.trust)?, Old::of(&args.old)?);
+    let mut reader = Reader::new(files, trust, old, common.state()?);
     loop {
         match reader.look().await {
             Look::Failed(failure) if args.once || !may_pass(failure.exit()) => return Err(failure),

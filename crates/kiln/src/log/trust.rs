@@ -49,13 +49,23 @@ impl Trust {
     /// # Errors
     /// [`Exit::Usage`] for a key or policy that is none.
     pub(super) fn of(args: &TrustArgs) -> Result<Self, Failure> {
-        let (text, what) = if let Some(path) = &args.policy {
-            (read_policy(path)?, path.display().to_string())
-        } else {
-            let lines = args.vkey.iter().map(|key| format!("log {}\n", key.trim()));
-            (lines.collect(), "--vkey".to_owned())
-        };
-        Policy::parse(&text).map(Self).map_err(|error| {
+        match &args.policy {
+            Some(path) => Self::parse(&read_policy(path)?, &path.display().to_string()),
+            None => Self::of_keys(&args.vkey, "--vkey"),
+        }
+    }
+
+    /// Believes these verifier keys of a log, which were given as `what`.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] for one that is none.
+    pub(super) fn of_keys(keys: &[String], what: &str) -> Result<Self, Failure> {
+        let lines = keys.iter().map(|key| format!("log {}\n", key.trim()));
+        Self::parse(&lines.collect::<String>(), what)
+    }
+
+    fn parse(text: &str, what: &str) -> Result<Self, Failure> {
+        Policy::parse(text).map(Self).map_err(|error| {
             Failure::new(
                 Exit::Usage,
                 format!("{what} is not usable: {}", with_causes(&error)),

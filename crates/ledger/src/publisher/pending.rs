@@ -40,6 +40,12 @@ impl Log {
         Ok(read.await?.unwrap_or_default())
     }
 
+    /// The sizes of all that are kept.
+    pub(crate) async fn pending_sizes(&self) -> Result<Vec<u64>, LedgerError> {
+        let pending = self.pending().await?.into_iter();
+        Ok(pending.map(|it| it.size).collect())
+    }
+
     /// Forgets those up to a size, which is published.
     pub(super) async fn forget_pending(&self, size: u64) -> Result<(), LedgerError> {
         let pending = self.pending().await?.into_iter();

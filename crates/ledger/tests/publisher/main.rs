@@ -11,6 +11,7 @@
 #[path = "../chain/mod.rs"]
 mod chain;
 mod faults;
+mod renewed;
 
 use std::path::Path;
 use std::time::Duration;
@@ -67,8 +68,12 @@ impl Ground {
     }
 
     async fn register(&self, number: usize) {
+        self.register_log(number, ORIGIN).await;
+    }
+
+    async fn register_log(&self, number: usize, origin: &str) {
         let submitter = chain::key(number).address();
-        let id = origin_id(ORIGIN);
+        let id = origin_id(origin);
         let registered = self.registry.register(&self.owner, id, submitter).await;
         registered.unwrap();
     }
@@ -111,13 +116,18 @@ impl Ground {
 
 impl Node {
     async fn open(folder: &Path, policy: Option<Policy>) -> Self {
+        Self::open_as(folder, ORIGIN, 1, policy).await
+    }
+
+    /// With this name of its log and this seed of its key.
+    async fn open_as(folder: &Path, origin: &str, seed: u8, policy: Option<Policy>) -> Self {
         let options = EngineOptions {
             free_bytes_min: 0,
             mode: Mode::Serve,
         };
         let ledger = EmbeddedLedger::open(folder, options, || 1_700_000_000_000).unwrap();
-        let origin = Origin::parse(ORIGIN).unwrap();
-        let key = LogKey::from_seed(&origin, &[1; 32]);
+        let origin = Origin::parse(origin).unwrap();
+        let key = LogKey::from_seed(&origin, &[seed; 32]);
         let log = ledger.log(&domain());
         let signer = LogSigner::open(log, origin, vec![key], policy).await;
         let keeper = LogKeeper::new(signer.unwrap());

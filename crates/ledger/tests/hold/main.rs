@@ -1,4 +1,4 @@
-//! A log on hold.
+//! A log on hold, and one that takes the place of another.
 //!
 //! *Bug that this looks for:* a store that was put back to an older state, or damaged, goes on and
 //! signs a second history, or takes entries that can never be signed; a witness stops a log with a
@@ -12,6 +12,8 @@
     clippy::indexing_slicing,
     reason = "a test fails by panicking, in its helpers too"
 )]
+
+mod renewed;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
