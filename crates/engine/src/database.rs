@@ -1,6 +1,7 @@
 //! One open database: reads, synced writes, and its state after a failure.
 
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -259,7 +260,8 @@ impl Engine {
         })
     }
 
-    /// Calls `visit` for every key from `from` up to, and without, `to`, in order, until it fails.
+    /// Calls `visit` for every key from `from` up to, and without, `to`, in order, until it breaks off
+    /// or fails.
     ///
     /// # Errors
     /// As [`Engine::scan`].
@@ -268,7 +270,7 @@ impl Engine {
         family: &str,
         from: &[u8],
         to: &[u8],
-        mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), EngineError>,
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, EngineError>,
     ) -> Result<(), EngineError> {
         self.with(|database| {
             let mut reading = ReadOptions::default();
@@ -276,7 +278,9 @@ impl Engine {
             let from = IteratorMode::From(from, Direction::Forward);
             for entry in database.iterator_cf_opt(handle(database, family)?, reading, from) {
                 let (key, value) = entry?;
-                visit(&key, &value)?;
+                if visit(&key, &value)?.is_break() {
+                    break;
+                }
             }
             Ok(())
         })

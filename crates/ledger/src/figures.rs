@@ -1,8 +1,9 @@
 //! How the ledger of a domain stands, in figures: a handful of records, read when somebody asks.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
-use engine::{DomainId, EngineError, Figures};
+use engine::{DomainId, Figures};
 use keyssi::Domain;
 use translog::Entry;
 
@@ -115,20 +116,16 @@ impl Shared {
         let from = keys::outbox(domain, OutboxRecord::Queued(0));
         let to = keys::outbox(domain, OutboxRecord::Queued(u64::MAX));
         let (mut first, mut entries) = (None, 0);
-        let walked = self.engine.range(OUTBOX, &from, &to, |key, _| {
-            if entries == OUTBOX_COUNT_MAX {
-                // Ends the walk; not an error of the store.
-                return Err(EngineError::Reopening);
-            }
+        self.engine.range(OUTBOX, &from, &to, |key, _| {
             let place = key.last_chunk::<8>().copied().map(u64::from_be_bytes);
             first = first.or(place);
             entries += 1;
-            Ok(())
-        });
-        match walked {
-            Err(_) if entries == OUTBOX_COUNT_MAX => {}
-            walked => walked?,
-        }
+            Ok(if entries == OUTBOX_COUNT_MAX {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
+        })?;
         let oldest = first.map(|place| self.age(domain, place)).transpose()?;
         Ok(OutboxFigures {
             entries,

@@ -2,6 +2,8 @@
 //!
 //! **Source:** `translog.md` §2, §5, §6.
 
+use std::ops::ControlFlow;
+
 use engine::{DomainId, EngineError};
 use translog::{BundleId, Hash, Opening, Salt, TILE_WIDTH, TileId, TileSet, Tree};
 
@@ -167,11 +169,12 @@ impl Shared {
         let mut next = first;
         self.engine.range(keys::LOG, &from, &to, |key, value| {
             // A hole ends the row: what follows is not counted.
-            if key == keys::log(domain, record(next)) {
-                visit(value);
-                next += 1;
+            if key != keys::log(domain, record(next)) {
+                return Ok(ControlFlow::Break(()));
             }
-            Ok(())
+            visit(value);
+            next += 1;
+            Ok(ControlFlow::Continue(()))
         })?;
         Ok(next == end)
     }

@@ -1,6 +1,7 @@
 //! Bringing an older format forward, in steps that can be cut off and go on.
 
 use std::collections::{HashMap, hash_map};
+use std::ops::ControlFlow;
 
 use engine::rocksdb::WriteBatch;
 use engine::{DomainId, EngineError};
@@ -52,24 +53,19 @@ type OldVersion = (Vec<u8>, Vec<u8>);
 /// The next versions in the old form, from a key on.
 fn old_versions(shared: &Shared, from: &[u8]) -> Result<Vec<OldVersion>, EngineError> {
     let mut found = Vec::new();
-    let mut is_full = false;
-    let visited = shared
+    shared
         .engine
         .range(keys::ANCHORS, from, &[0xff; 8], |key, value| {
             if value.first().is_some_and(|byte| *byte != 0) {
                 found.push((key.to_vec(), value.to_vec()));
             }
-            is_full = found.len() == STEP;
-            if is_full {
-                // Ends the walk; not an error of the store.
-                return Err(EngineError::Reopening);
-            }
-            Ok(())
-        });
-    match visited {
-        Err(_) if is_full => Ok(found),
-        other => other.map(|()| found),
-    }
+            Ok(if found.len() == STEP {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
+        })?;
+    Ok(found)
 }
 
 fn add_to_log(

@@ -4,6 +4,7 @@
 //!
 //! The place of the scrub is the number of the family that it is in, and a key of it.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
 use engine::{DomainId, EngineError, META, ScrubOptions, Scrubbed, Scrubber, Step};
@@ -124,7 +125,7 @@ impl Anchors {
                 let version = keys::parse_version(key).map(|(_, _, version)| version);
                 let value = keys::decode_numbered(value).map(|(_, value)| value.to_owned());
                 versions.extend(version.zip(value));
-                Ok(())
+                Ok(ControlFlow::Continue(()))
             },
         );
         let name = self.name(domain);

@@ -1,8 +1,9 @@
 //! The outbox as it lies in the store: what waits, what conflicts, what was carried where.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
-use engine::{DomainId, EngineError};
+use engine::DomainId;
 use keyssi::AnchorId;
 use serde::{Deserialize, Serialize};
 
@@ -248,24 +249,21 @@ fn next_openings(
 ) -> Result<Vec<(u64, Behind)>, LedgerError> {
     let mut found = Vec::new();
     let (first, end) = (keys::opening(domain, from), keys::opening(domain, u64::MAX));
-    let walked = shared.engine.range(OPENINGS, &first, &end, |key, stored| {
+    shared.engine.range(OPENINGS, &first, &end, |key, stored| {
         let place = key
             .last_chunk::<8>()
             .map(|place| u64::from_be_bytes(*place));
         let (Some(place), Some(behind)) = (place, Behind::decode(stored)) else {
             return Err(corrupt("an opening".to_owned()));
         };
-        if found.len() == QUEUED_AT_ONCE {
-            // Ends the walk; not an error of the store.
-            return Err(EngineError::Reopening);
-        }
         found.push((place, behind));
-        Ok(())
-    });
-    match walked {
-        Err(_) if found.len() == QUEUED_AT_ONCE => Ok(found),
-        walked => Ok(walked.map(|()| found)?),
-    }
+        Ok(if found.len() == QUEUED_AT_ONCE {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    })?;
+    Ok(found)
 }
 
 fn target(shared: &Shared, domain: DomainId) -> Result<Option<String>, LedgerError> {
@@ -293,8 +291,7 @@ fn scan_queue(
     let to = keys::outbox(domain, OutboxRecord::Queued(u64::MAX));
     let mut order = Vec::new();
     let mut found: BTreeMap<String, Waiting> = BTreeMap::new();
-    let mut is_full = false;
-    let walked = shared.engine.range(OUTBOX, &from, &to, |key, stored| {
+    shared.engine.range(OUTBOX, &from, &to, |key, stored| {
         let place = key
             .last_chunk::<8>()
             .map(|place| u64::from_be_bytes(*place));
@@ -305,19 +302,13 @@ fn scan_queue(
             waiting.push((place, version));
         } else if !skip.contains(anchor) {
             if order.len() == most {
-                is_full = true;
-                // Ends the walk; not an error of the store.
-                return Err(EngineError::Reopening);
+                return Ok(ControlFlow::Break(()));
             }
             order.push(anchor.to_owned());
             found.insert(anchor.to_owned(), vec![(place, version)]);
         }
-        Ok(())
-    });
-    match walked {
-        Err(_) if is_full => {}
-        walked => walked?,
-    }
+        Ok(ControlFlow::Continue(()))
+    })?;
     let in_order = order
         .into_iter()
         .filter_map(|anchor| found.remove_entry(&anchor));

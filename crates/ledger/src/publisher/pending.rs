@@ -3,6 +3,7 @@
 //! The checkpoint of a root is stored before the transaction is sent: the log may have grown and be
 //! signed anew when it lands, and a proof needs the checkpoint whose root is on the chain.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use engine::DomainId;
@@ -108,7 +109,7 @@ impl Shared {
                     block,
                     note: note.to_owned(),
                 });
-                Ok(())
+                Ok(ControlFlow::Continue(()))
             })?;
         Ok(pending)
     }
