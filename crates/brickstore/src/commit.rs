@@ -103,8 +103,13 @@ struct Building {
 enum Plan {
     Nothing,
     Store,
-    /// It is there and damaged; it stays its account's.
-    Heal(Option<Account>),
+    /// It is there and damaged; it stays its account's. If its record is damaged too, nobody knows
+    /// whose it was: it is nobody's then, and the counters of that account keep it.
+    Heal {
+        account: Option<Account>,
+        /// When it was put into quarantine, if it was.
+        found_ms: Option<u64>,
+    },
 }
 
 impl Commit {
@@ -178,8 +183,8 @@ impl Commit {
         Ok(())
     }
 
-    /// Adds the bricks of a put. All that can fail comes before the first of them is in the batch:
-    /// other jobs are written even if this one is refused.
+    /// Adds the bricks of a put. All that can fail comes before they are counted, and before the first
+    /// of them is in the batch: other jobs are written even if this one is refused.
     fn add(&mut self, job: &PutJob, building: &mut Building) -> Result<Vec<Put>, BrickStoreError> {
         let id = self.shared.domains.find_or_allot(
             &job.domain,
@@ -198,8 +203,8 @@ impl Commit {
                     continue;
                 }
                 Plan::Store => job.terms.account.clone(),
-                Plan::Heal(account) => {
-                    self.leave_quarantine(key, building)?;
+                Plan::Heal { account, found_ms } => {
+                    self.leave_quarantine(key, found_ms, building)?;
                     account
                 }
             };
@@ -240,7 +245,10 @@ impl Commit {
             }
             plans.push(match self.shared.presence(id, hash, bytes)? {
                 Presence::Sound => Plan::Nothing,
-                Presence::Damaged => Plan::Heal(self.shared.account_of(&key)?),
+                Presence::Damaged => Plan::Heal {
+                    account: self.shared.account_of(&key)?,
+                    found_ms: self.shared.in_quarantine(&key)?,
+                },
                 Presence::Absent => {
                     new.bricks += 1;
                     new.bytes += bytes.len() as u64;
@@ -308,7 +316,8 @@ impl Commit {
             }
             Note::Cleared { key } => {
                 if self.what_is_wrong(key)?.is_none() {
-                    self.leave_quarantine(*key, building)?;
+                    let found_ms = self.shared.in_quarantine(key)?;
+                    self.leave_quarantine(*key, found_ms, building)?;
                 }
             }
         }
@@ -332,14 +341,16 @@ impl Commit {
         Ok(damage.map(|damage| damage.to_string()))
     }
 
+    /// Lets a brick out that is in quarantine since `found_ms`, if it is; reads nothing.
     fn leave_quarantine(
         &self,
         key: [u8; keys::KEY_BYTES],
+        found_ms: Option<u64>,
         building: &mut Building,
     ) -> Result<(), EngineError> {
         // It may have entered in this very batch.
         let enters = building.entered.remove(&key);
-        if enters || (self.shared.in_quarantine(&key)?.is_some() && building.left.insert(key)) {
+        if enters || (found_ms.is_some() && building.left.insert(key)) {
             tracing::warn!(
                 brick = named(&key),
                 "a brick is whole again: out of quarantine"
