@@ -19,6 +19,8 @@ use crate::{Anchors, busy, proof};
 const VERSION_OVERHEAD_BYTES: u64 = 64;
 /// Seconds after which a write to a log on hold may be tried again: a person has to look first.
 const HELD_RETRY_AFTER_S: u32 = 60;
+/// The same where another ledger holds what makes no sense.
+const BROKEN_RETRY_AFTER_S: u32 = 60;
 
 impl Anchors {
     /// What serves the domain of a path, if this node serves its anchors.
@@ -231,6 +233,11 @@ pub(crate) fn ledger_error(id: &str, error: LedgerError) -> ApiError {
             "the stored anchor is damaged and is not served",
         )
         .because(corrupt),
+        broken @ LedgerError::Broken(_) => ApiError::unavailable(
+            "what the ledger behind this node holds of this anchor makes no sense",
+            BROKEN_RETRY_AFTER_S,
+        )
+        .because(broken),
         other => ApiError::unavailable("the ledger is not available", 5).because(other),
     }
 }

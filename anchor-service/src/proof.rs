@@ -5,7 +5,7 @@
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use keyssi::AnchorId;
-use ledger::{Logged, Publication, Standing};
+use ledger::{LedgerError, Logged, Publication, Standing};
 use node::{AnchoringKind, ApiError};
 use serde_json::{Value, json};
 use translog::{Entry, Extra, ProofFile, SignedNote};
@@ -38,6 +38,14 @@ async fn find(backend: &Backend, id: &AnchorId, version: Option<u64>) -> Result<
     let log = backend.log().ok_or_else(|| no_log(backend))?;
     let found = log.find(id, version).await;
     let found = found.map_err(|error| ledger_error(id.as_str(), error))?;
+    if found.is_none()
+        && backend.outbox.is_some()
+        && let Some(hold) = log.hold()
+    {
+        // The ledger behind may have it: nothing is taken over from there now.
+        let reason = hold.words();
+        return Err(ledger_error(id.as_str(), LedgerError::Held { reason }));
+    }
     found.ok_or_else(|| match version {
         Some(version) => absent(format!("anchor {} has no version {version}", id.as_str())),
         None if backend.is_cut_off() => absent(format!(

@@ -40,7 +40,8 @@ pub struct Entry {
 ///   do that for a batch refuses it with [`LedgerError::Unsupported`].
 /// * **Append-only.** No entry is ever altered or removed (promise P3).
 /// * **Decided by reading.** A write whose answer was lost is decided by what the ledger holds, so
-///   an entry is never there twice. What cannot be decided is [`LedgerError::Unavailable`].
+///   an entry is never there twice. What cannot be decided is [`LedgerError::Unavailable`], or
+///   [`LedgerError::Broken`] when what is read makes no sense.
 #[async_trait]
 pub trait Ledger: Send + Sync {
     /// Writes all entries, in order, or none. Several entries may concern one anchor.

@@ -206,8 +206,8 @@ impl EmbeddedLedger {
     /// What is here must be how it begins.
     ///
     /// # Errors
-    /// [`LedgerError::Unavailable`] for a history that breaks the rules, [`LedgerError::Conflict`]
-    /// when it does not continue what is here.
+    /// [`LedgerError::Broken`] for a history that breaks the rules, [`LedgerError::Conflict`] when it
+    /// does not continue what is here, [`LedgerError::Held`] for a sound one while the log is on hold.
     pub(crate) async fn import(
         &self,
         id: &AnchorId,
@@ -396,19 +396,18 @@ fn judge(shared: &Shared, purpose: Purpose, entries: &[Entry]) -> Result<Vec<Cha
 /// What a history from another ledger adds to its first `here` versions. Its values are read as the
 /// reference reads them, since they were stored by others; its signatures must hold.
 fn imported(id: &AnchorId, history: &[String], here: usize) -> Result<Change, LedgerError> {
-    let refused =
-        |error: Box<dyn std::error::Error + Send + Sync>| LedgerError::Unavailable(Some(error));
     let parsed = history.iter().map(|value| AnchorValue::parse_stored(value));
     let values = parsed
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| refused(error.into()))?;
+        .map_err(|error| LedgerError::Broken(error.into()))?;
     let new = values.iter().skip(here).map(|value| NewValue {
         wrapped: value.as_str().to_owned(),
         plain: value.plain().to_owned(),
         op: Op::Migrate,
     });
     let new = new.collect();
-    let head = keyssi::check_history(id, values).map_err(|error| refused(error.into()))?;
+    let head = keyssi::check_history(id, values);
+    let head = head.map_err(|error| LedgerError::Broken(error.into()))?;
     let head = head.ok_or(LedgerError::Absent)?;
     Ok(Change {
         domain: id.domain().clone(),

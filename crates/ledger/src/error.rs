@@ -60,8 +60,13 @@ pub enum LedgerError {
         /// What, and what to do instead.
         reason: String,
     },
+    /// What keeps the anchors answers, and what it says of this one is no history by the rules, or
+    /// makes no sense: neither that the anchor is there nor that it is absent. Asking again changes
+    /// nothing until that is mended.
+    #[error("the ledger behind holds or answers what makes no sense")]
+    Broken(#[source] Cause),
     /// The ledger cannot serve this now: it takes no writes after an I/O error, is ending, or what
-    /// keeps its anchors cannot be reached or makes no sense.
+    /// keeps its anchors cannot be reached.
     #[error("the ledger is not available")]
     Unavailable(#[source] Option<Cause>),
 }

@@ -407,7 +407,7 @@ async fn what_breaks_the_rules_in_the_contract_is_not_served() {
     raw.multiple(&sender, &fixed_twice).await.unwrap();
     for id in [&one.id, &fixed.id] {
         assert_eq!(raw.all_versions(id.plain()).await.unwrap().len(), 2);
-        let Err(LedgerError::Unavailable(Some(cause))) = ledger.all_versions(id).await else {
+        let Err(LedgerError::Broken(cause)) = ledger.all_versions(id).await else {
             panic!("it is served");
         };
         let cause = cause.downcast_ref::<DirectError>();
@@ -415,7 +415,7 @@ async fn what_breaks_the_rules_in_the_contract_is_not_served() {
         assert!(ledger.last_version(id).await.is_err());
     }
     let append = ledger.write(one.entry(1, Intent::Append)).await;
-    assert!(matches!(append, Err(LedgerError::Unavailable(Some(_)))));
+    assert!(matches!(append, Err(LedgerError::Broken(_))));
     assert_eq!(transactions(&anvil, 1, "latest"), 0);
 }
 

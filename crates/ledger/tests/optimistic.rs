@@ -17,8 +17,8 @@ use keyssi::{
     AnchorId, AnchorSigner, AnchorValue, BrickHash, Domain, Head, KeySsi, PrivateKey, Timestamp,
 };
 use ledger::{
-    BatchError, EmbeddedLedger, EngineOptions, Entry, Intent, Ledger, LedgerError, Mode,
-    OptimisticLedger, Placed, Standing, Target,
+    BatchError, EmbeddedLedger, EngineOptions, Entry, Hold, HoldCause, Intent, Ledger, LedgerError,
+    Mode, OptimisticLedger, Placed, Standing, Target,
 };
 
 const NOW_MS: u64 = 1_700_000_000_000;
@@ -69,6 +69,8 @@ struct Far {
     store: EmbeddedLedger,
     /// Calls that are not answered, and do nothing.
     down: AtomicUsize,
+    /// Reads of histories whose answer makes no sense.
+    broken: AtomicUsize,
     /// Writes that are carried out and not answered.
     deaf: AtomicUsize,
     /// Writes carried out.
@@ -80,6 +82,7 @@ impl Far {
         Arc::new(Self {
             store: open(folder),
             down: AtomicUsize::new(0),
+            broken: AtomicUsize::new(0),
             deaf: AtomicUsize::new(0),
             written: AtomicUsize::new(0),
         })
@@ -110,6 +113,14 @@ impl Ledger for Far {
 
     async fn all_versions(&self, id: &AnchorId) -> Result<Vec<String>, LedgerError> {
         self.answers()?;
+        let take = |left: usize| left.checked_sub(1);
+        let broken = &self.broken;
+        if broken
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
+            .is_ok()
+        {
+            return Err(LedgerError::Broken("no history of this anchor".into()));
+        }
         self.store.all_versions(id).await
     }
 
@@ -455,6 +466,69 @@ async fn a_forged_history_is_not_taken_over() {
     let store = open(near.path());
     let ledger = OptimisticLedger::new(&store, &domain(), target);
     let refused = ledger.all_versions(owner(1).id()).await.unwrap_err();
-    assert!(matches!(refused, LedgerError::Unavailable(_)), "{refused}");
+    assert!(matches!(refused, LedgerError::Broken(_)), "{refused}");
     assert_eq!(store.total(&domain()).await.unwrap(), 0);
+}
+
+/// An adapter that answers nonsense, a contract that holds a history with a value twice: it is asked,
+/// it answers, and what it says is not that there is no such anchor.
+#[tokio::test]
+async fn an_answer_that_makes_no_sense_is_never_passed_on_as_absent() {
+    let (near, far) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (store, far) = (open(near.path()), Far::new(far.path()));
+    let known = grow(&store, &owner(1), 2).await;
+    let target: Arc<dyn Target> = far.clone();
+    let ledger = OptimisticLedger::new(&store, &domain(), target);
+    far.broken.store(4, Ordering::SeqCst);
+    let unknown = owner(9);
+    let all = ledger.all_versions(unknown.id()).await;
+    assert!(matches!(all, Err(LedgerError::Broken(_))), "{all:?}");
+    let last = ledger.last_version(unknown.id()).await;
+    assert!(matches!(last, Err(LedgerError::Broken(_))), "{last:?}");
+    let begun = first(&unknown, "first");
+    let second = next(&unknown, &begun, "second");
+    let append = ledger.write(entry(&unknown, &second, Intent::Append)).await;
+    assert!(matches!(append, Err(LedgerError::Broken(_))), "{append:?}");
+    // What is known here is the answer.
+    assert_eq!(ledger.all_versions(owner(1).id()).await.unwrap(), known);
+    assert!(!ledger.is_cut_off(), "it answers");
+    assert_eq!(far.broken.load(Ordering::SeqCst), 0);
+    assert_eq!(ledger.last_version(unknown.id()).await.unwrap(), None);
+}
+
+/// Nothing is taken over into a log on hold, and reading goes on: also of what only the other ledger
+/// has.
+#[tokio::test]
+async fn while_the_log_is_on_hold_the_other_ledger_is_read_and_nothing_is_kept() {
+    let (near, far) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (store, far) = (open(near.path()), Far::new(far.path()));
+    let target: Arc<dyn Target> = far.clone();
+    let ledger = OptimisticLedger::new(&store, &domain(), target);
+    let mut there = grow(&far.store, &owner(1), 1).await;
+    assert_eq!(ledger.all_versions(owner(1).id()).await.unwrap(), there);
+    let only_there = grow(&far.store, &owner(2), 2).await;
+    let hold = Hold::new(HoldCause::Restored, "from a backup");
+    store.log(&domain()).hold_back(hold).await.unwrap();
+    let last = AnchorValue::parse_stored(&there[0]).unwrap();
+    let second = next(&owner(1), &last, "second");
+    let written = far.store.write(entry(&owner(1), &second, Intent::Append));
+    written.await.unwrap();
+    there.push(second.as_str().to_owned());
+    for (number, expected) in [(1, there), (2, only_there)] {
+        let id = owner(number).id().clone();
+        assert_eq!(ledger.all_versions(&id).await.unwrap(), expected);
+        let last = expected.last().map(|last| (last.clone(), 2));
+        assert_eq!(ledger.last_version(&id).await.unwrap(), last);
+        let newest = AnchorValue::parse_stored(&expected[1]).unwrap();
+        let third = next(&owner(number), &newest, "third");
+        let refused = ledger
+            .write(entry(&owner(number), &third, Intent::Append))
+            .await;
+        assert!(
+            matches!(refused, Err(LedgerError::Held { .. })),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(store.total(&domain()).await.unwrap(), 1);
+    assert!(!ledger.is_cut_off());
 }

@@ -238,6 +238,11 @@ fn unsupported(reason: &str) -> LedgerError {
 
 impl From<AdapterError> for LedgerError {
     fn from(error: AdapterError) -> Self {
-        Self::Unavailable(Some(error.into()))
+        match error {
+            broken @ (AdapterError::Nonsense { .. } | AdapterError::TooLong { .. }) => {
+                Self::Broken(broken.into())
+            }
+            other => Self::Unavailable(Some(other.into())),
+        }
     }
 }

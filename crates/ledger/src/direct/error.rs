@@ -77,6 +77,9 @@ impl DirectError {
 
 impl From<DirectError> for LedgerError {
     fn from(error: DirectError) -> Self {
-        Self::Unavailable(Some(error.into()))
+        match error {
+            broken @ DirectError::BrokenHistory(_) => Self::Broken(broken.into()),
+            other => Self::Unavailable(Some(other.into())),
+        }
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! The contract also stores what the rules forbid (`ledger.md` §2.4): constant anchors with several
 //! values, a first value twice. A history with such an entry is refused as a whole, as
-//! [`LedgerError::Unavailable`] with [`DirectError::BrokenHistory`]: what would be left of it after
+//! [`LedgerError::Broken`] with [`DirectError::BrokenHistory`]: what would be left of it after
 //! a silent correction is not what others read there.
 //!
 //! Reads are of the newest block; a write is acknowledged when it is as deep as configured.

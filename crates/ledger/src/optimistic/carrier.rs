@@ -70,7 +70,7 @@ impl Trouble {
     }
 }
 
-fn with_cause(error: &LedgerError) -> String {
+pub(super) fn with_cause(error: &LedgerError) -> String {
     let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| {
         error.source()
     });

@@ -31,7 +31,7 @@ use crate::error::{BatchError, LedgerError};
 use crate::log::Log;
 use crate::placed::Placed;
 use carrier::Trouble;
-use refresh::Compared;
+use refresh::{Compared, Found};
 
 /// A ledger that an outbox carries entries to.
 #[async_trait]
@@ -141,8 +141,22 @@ impl Ledger for OptimisticLedger {
             return Err(refused);
         };
         match inner.refresh(&entry.id).await {
-            Ok(true) => here.write_for(Purpose::Carried, entries).await,
-            Ok(false) => Err(refused),
+            Ok(Found::TakenOver) => here.write_for(Purpose::Carried, entries).await,
+            Ok(Found::Nothing) => Err(refused),
+            // The refusal may be wrong: it was judged without what the other ledger has.
+            Ok(Found::NotTaken(_)) => Err(BatchError {
+                index: refused.index,
+                source: inner.held().unwrap_or(refused.source),
+            }),
+            // That the anchor is absent would be untrue.
+            Err(source @ LedgerError::Broken(_))
+                if matches!(refused.source, LedgerError::Absent) =>
+            {
+                Err(BatchError {
+                    index: refused.index,
+                    source,
+                })
+            }
             Err(error) => {
                 tracing::debug!(%error, "a refusal could not be compared with the other ledger");
                 Err(refused)
@@ -151,12 +165,17 @@ impl Ledger for OptimisticLedger {
     }
 
     async fn last_version(&self, id: &AnchorId) -> Result<Option<(String, u64)>, LedgerError> {
-        self.0.refresh_to_read(id).await?;
+        if let Found::NotTaken(there) = self.0.refresh_to_read(id).await? {
+            let count = there.len() as u64;
+            return Ok(there.last().map(|last| (last.clone(), count)));
+        }
         self.0.embedded.last_version(id).await
     }
 
     async fn all_versions(&self, id: &AnchorId) -> Result<Vec<String>, LedgerError> {
-        self.0.refresh_to_read(id).await?;
+        if let Found::NotTaken(there) = self.0.refresh_to_read(id).await? {
+            return Ok(there);
+        }
         self.0.embedded.all_versions(id).await
     }
 
@@ -168,6 +187,13 @@ impl Ledger for OptimisticLedger {
     /// The other ledger may be down for days; this node answers all the same.
     fn readiness(&self) -> Result<(), &'static str> {
         self.0.embedded.readiness()
+    }
+}
+
+impl Inner {
+    /// Why nothing is written, while the log is on hold.
+    fn held(&self) -> Option<LedgerError> {
+        self.embedded.shared.check_hold(&self.domain).err()
     }
 }
 

@@ -8,6 +8,7 @@ use keyssi::{AnchorId, AnchorValue};
 use tokio::time::{Instant, timeout};
 
 use super::Inner;
+use super::carrier::with_cause;
 use super::outbox::Conflict;
 use crate::contract::Ledger;
 use crate::error::LedgerError;
@@ -35,14 +36,15 @@ struct State {
 }
 
 impl Compared {
-    fn is_due(&self, id: &AnchorId) -> bool {
+    /// Whether a comparison is older than `fresh`, and the other ledger is worth asking.
+    fn is_due(&self, id: &AnchorId, fresh: Duration) -> bool {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let is_silent = state
             .silent_at
             .is_some_and(|at| now.duration_since(at) < LEFT_ALONE);
         let last = state.at.get(id.as_str());
-        !is_silent && last.is_none_or(|last| now.duration_since(*last) >= FRESH)
+        !is_silent && last.is_none_or(|last| now.duration_since(*last) >= fresh)
     }
 
     fn note(&self, id: &AnchorId) {
@@ -98,38 +100,51 @@ pub(super) fn check_foreign(id: &AnchorId, there: &[String]) -> Result<(), Ledge
     let parsed = there.iter().map(|value| AnchorValue::parse_stored(value));
     let values: Vec<_> = parsed
         .collect::<Result<_, _>>()
-        .map_err(|error| LedgerError::Unavailable(Some(error.into())))?;
+        .map_err(|error| LedgerError::Broken(error.into()))?;
     keyssi::check_history(id, values)
         .map(drop)
-        .map_err(|error| LedgerError::Unavailable(Some(error.into())))
+        .map_err(|error| LedgerError::Broken(error.into()))
+}
+
+/// What a comparison with the other ledger has led to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing that is not here.
+    Nothing,
+    /// More, which is here now.
+    TakenOver,
+    /// More, by the rules, which is not taken over while the log is on hold: this, oldest first.
+    NotTaken(Vec<String>),
 }
 
 impl Inner {
-    /// Compares an anchor with the other ledger and takes over what is new there; says whether
-    /// anything was. Where the two went apart, both are kept.
-    pub(super) async fn refresh(&self, id: &AnchorId) -> Result<bool, LedgerError> {
+    /// Compares an anchor with the other ledger and takes over what is new there. Where the two went
+    /// apart, both are kept.
+    pub(super) async fn refresh(&self, id: &AnchorId) -> Result<Found, LedgerError> {
         let there = self.target.all_versions(id).await?;
         self.compare(id, there).await
     }
 
     /// The same with what was just read there.
-    async fn compare(&self, id: &AnchorId, mut there: Vec<String>) -> Result<bool, LedgerError> {
+    async fn compare(&self, id: &AnchorId, mut there: Vec<String>) -> Result<Found, LedgerError> {
         there.truncate(self.target.settled(id, &there).await?);
         let here = self.embedded.all_versions(id).await?;
         self.compared.note(id);
         match relation(&here, &there) {
-            Relation::Ahead => {
-                self.embedded.import(id, there).await?;
-                Ok(true)
-            }
+            Relation::Ahead => match self.embedded.import(id, there.clone()).await {
+                Ok(()) => Ok(Found::TakenOver),
+                // Nothing is written to a log on hold, and reading goes on.
+                Err(LedgerError::Held { .. }) => Ok(Found::NotTaken(there)),
+                Err(error) => Err(error),
+            },
             Relation::Apart => {
                 check_foreign(id, &there)?;
                 let waiting = self.waiting_of(id, here.len() as u64).await?;
                 let conflict = Conflict { here, there };
                 self.keep_conflict(id, conflict, waiting).await?;
-                Ok(false)
+                Ok(Found::Nothing)
             }
-            Relation::Equal | Relation::Behind(_) => Ok(false),
+            Relation::Equal | Relation::Behind(_) => Ok(Found::Nothing),
         }
     }
 
@@ -165,46 +180,63 @@ impl Inner {
     }
 
     /// Before a read: an anchor that is not known here is looked for on the other ledger, and one
-    /// that is known is compared now and then. When the other ledger does not answer, what is known
-    /// here is the answer: that is what an optimistic domain is for.
-    pub(super) async fn refresh_to_read(&self, id: &AnchorId) -> Result<(), LedgerError> {
+    /// that is known is compared now and then. When the other ledger does not answer, or what it says
+    /// of a known anchor makes no sense, what is known here is the answer: that is what an optimistic
+    /// domain is for.
+    pub(super) async fn refresh_to_read(&self, id: &AnchorId) -> Result<Found, LedgerError> {
         let is_known = self.embedded.last_version(id).await?.is_some();
         if !is_known {
             return self.look_for(id).await;
         }
-        if !self.compared.is_due(id) || self.conflict(id).await?.is_some() {
-            return Ok(());
+        // What a log on hold does not take over has to be read there each time.
+        let is_held = self.log.hold().is_some();
+        let fresh = if is_held { Duration::ZERO } else { FRESH };
+        if !self.compared.is_due(id, fresh) || self.conflict(id).await?.is_some() {
+            return Ok(Found::Nothing);
         }
         match timeout(PATIENCE, self.refresh(id)).await {
-            Ok(Ok(_)) => {}
+            Ok(Ok(found)) => return Ok(found),
+            // It answers; others of its anchors may be sound.
+            Ok(Err(error @ LedgerError::Broken(_))) => {
+                let domain = &self.domain;
+                tracing::warn!(%domain, error = with_cause(&error), "an anchor is read as it is known here");
+                self.compared.note(id);
+            }
             Ok(Err(error)) => {
                 tracing::debug!(%error, "an anchor could not be compared with the other ledger");
                 self.compared.note_silence();
             }
             Err(_) => self.compared.note_silence(),
         }
-        Ok(())
+        Ok(Found::Nothing)
     }
 
     /// Looks on the other ledger for an anchor that is not known here. If it cannot be asked, the
-    /// anchor stays unknown. If it has the anchor, whatever then goes wrong is an error: that the
-    /// anchor is absent would be untrue.
-    async fn look_for(&self, id: &AnchorId) -> Result<(), LedgerError> {
+    /// anchor stays unknown. If it says something of the anchor, whatever then goes wrong is an error:
+    /// that the anchor is absent would be untrue.
+    async fn look_for(&self, id: &AnchorId) -> Result<Found, LedgerError> {
         let silent = self.compared.silent_for();
         if silent.is_some_and(|silent| silent < LEFT_ALONE_UNKNOWN) {
-            return Ok(());
+            return Ok(Found::Nothing);
         }
         let asked = timeout(PATIENCE, self.target.all_versions(id)).await;
-        let Ok(Ok(there)) = asked else {
-            self.compared.note_silence();
-            let domain = &self.domain;
-            tracing::debug!(%domain, "an anchor is not known here and its ledger does not answer");
-            return Ok(());
+        let there = match asked {
+            Ok(Ok(there)) => there,
+            Ok(Err(error @ LedgerError::Broken(_))) => {
+                self.compared.note_answer();
+                return Err(error);
+            }
+            Ok(Err(_)) | Err(_) => {
+                self.compared.note_silence();
+                let domain = &self.domain;
+                tracing::debug!(%domain, "an anchor is not known here and its ledger does not answer");
+                return Ok(Found::Nothing);
+            }
         };
         self.compared.note_answer();
-        if !there.is_empty() {
-            self.compare(id, there).await?;
+        if there.is_empty() {
+            return Ok(Found::Nothing);
         }
-        Ok(())
+        self.compare(id, there).await
     }
 }

@@ -71,11 +71,17 @@ async fn a_hostile_adapter_is_unavailable_and_nothing_else() {
         let shown = shown.get(..200).unwrap_or(&shown);
         let total = ledger.total(anchor.id.domain()).await;
         assert!(
-            matches!(total, Err(LedgerError::Unavailable(Some(_)))),
+            matches!(
+                total,
+                Err(LedgerError::Unavailable(Some(_)) | LedgerError::Broken(_))
+            ),
             "total: {shown}"
         );
         let history = ledger.all_versions(&anchor.id).await;
-        let is_unavailable = matches!(history, Err(LedgerError::Unavailable(Some(_))));
+        let is_unavailable = matches!(
+            history,
+            Err(LedgerError::Unavailable(Some(_)) | LedgerError::Broken(_))
+        );
         assert!(is_unavailable, "history: {shown}");
         let written = ledger.write(anchor.entry(0, Intent::Create)).await;
         assert_eq!(outcome(written), "unavailable", "last value: {shown}");

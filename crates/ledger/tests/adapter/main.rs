@@ -110,7 +110,7 @@ fn named(name: &str) -> Answer {
 fn outcome(written: Result<(), LedgerError>) -> String {
     match written {
         Ok(()) => "stored".to_owned(),
-        Err(LedgerError::Unavailable(Some(_))) => "unavailable".to_owned(),
+        Err(LedgerError::Unavailable(Some(_)) | LedgerError::Broken(_)) => "unavailable".to_owned(),
         Err(LedgerError::Unavailable(None)) => panic!("it does not say why"),
         Err(LedgerError::Unsupported { .. }) => "unsupported".to_owned(),
         Err(other) => {

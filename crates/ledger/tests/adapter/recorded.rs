@@ -277,7 +277,10 @@ async fn as_answer_to_reads(name: &str, means: Means, answer: &Answer) {
 }
 
 fn assert_unavailable<T: std::fmt::Debug>(read: &Result<T, LedgerError>, what: &str, name: &str) {
-    let is_unavailable = matches!(read, Err(LedgerError::Unavailable(Some(_))));
+    let is_unavailable = matches!(
+        read,
+        Err(LedgerError::Unavailable(Some(_)) | LedgerError::Broken(_))
+    );
     assert!(is_unavailable, "{what}: {name}: {read:?}");
 }
 
