@@ -78,7 +78,9 @@ impl Inner {
         }
     }
 
-    /// The newest batch on the chain, as a checkpoint from outside; `None` when there is none.
+    /// The newest batch on the chain, as a checkpoint from outside; `None` when there is none. It shows
+    /// what the store lacks, and never that the store lacks nothing: it is behind what was signed last
+    /// by as much as a batch takes.
     fn outside_of(&self, head: &Head) -> Option<Outside> {
         let source = format!(
             "the registry {:#x} on chain {}",
@@ -86,14 +88,6 @@ impl Inner {
             self.account.config().chain_id
         );
         (head.sequence > 0).then(|| Outside::published(head.size, &head.root.0, source))
-    }
-
-    /// What stands on the chain of our log, if our account may publish it.
-    pub(super) async fn outside(&self) -> Result<Option<Outside>, PublisherError> {
-        let (sender, registry) = self.open().await?;
-        let head = registry.head(self.origin_id).await?;
-        let is_ours = head.submitter == Some(sender.account());
-        Ok(self.outside_of(&head).filter(|_| is_ours))
     }
 
     fn check_contract(&self, chain: &OnChain) -> Result<(), PublisherError> {

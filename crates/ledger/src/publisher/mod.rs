@@ -28,7 +28,6 @@ use translog::SignedNote;
 use crate::chain_account::ChainAccount;
 use crate::keeper::LogKeeper;
 use crate::log::Log;
-use crate::outside::Outside;
 use chain::Recorded;
 
 pub use error::PublisherError;
@@ -117,15 +116,6 @@ impl Publisher {
     /// not mend itself.
     pub async fn check(&self) -> Result<(), PublisherError> {
         self.0.read_back().await.map(drop)
-    }
-
-    /// The newest root of our log that our account published: something to lift a hold with. It may
-    /// be behind what was signed last by as much as a batch takes.
-    ///
-    /// # Errors
-    /// [`PublisherError`].
-    pub async fn outside(&self) -> Result<Option<Outside>, PublisherError> {
-        self.0.outside().await
     }
 
     /// Why nothing is published at present, for people; `None` when all is well.
