@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use anyhow::Context;
 use keyssi::Domain;
 use ledger::{
-    EmbeddedLedger, Ledger, Log, LogKeeper, LogSigner, OptimisticLedger, Publisher, Senders,
-    Witnesses,
+    EmbeddedLedger, Hold, HoldCause, Ledger, Log, LogKeeper, LogSigner, OptimisticLedger,
+    Publisher, Senders, Witnesses,
 };
 use node::{AnchoringKind, DomainConfig, Openings};
 use tokio::task::JoinHandle;
@@ -74,6 +74,13 @@ struct Standing {
     is_signed: bool,
     /// It continues another log, whose key may still be where its own is to be.
     is_renewed: bool,
+}
+
+/// The keys of a log, the present one first.
+struct LogKeys {
+    all: Vec<LogKey>,
+    /// The only one was made just now: nothing can have been signed with it, here or anywhere.
+    is_made_now: bool,
 }
 
 /// The back ends of a node. Cheap to clone.
@@ -236,11 +243,14 @@ impl Backends {
             is_signed: log.checkpoint().await?.is_some(),
             is_renewed: log.lineage().await?.is_some(),
         };
-        let keys = self.log_keys(config, &origin, &standing)?;
-        let policy = policy(config, &keys)?;
+        let LogKeys { all, is_made_now } = self.log_keys(config, &origin, &standing)?;
+        let policy = policy(config, &all)?;
         let witnesses = config.log.witnesses.iter().map(String::as_str);
         let witnesses = Witnesses::new(witnesses).context("log.witnesses")?;
-        let signer = LogSigner::open(log, origin, keys, policy).await?;
+        let signer = LogSigner::open(log, origin, all, policy).await?;
+        if is_made_now {
+            release_new(&signer).await?;
+        }
         let keeper = LogKeeper::new(signer);
         // Before anything is taken or signed: the folder may be an older one than it was.
         keeper.begin(&witnesses).await;
@@ -258,7 +268,7 @@ impl Backends {
         config: &DomainConfig,
         origin: &Origin,
         standing: &Standing,
-    ) -> anyhow::Result<Vec<LogKey>> {
+    ) -> anyhow::Result<LogKeys> {
         let read = |path: &Path, text: &str| {
             let key = log_key::parse(path, text)?;
             anyhow::ensure!(
@@ -278,8 +288,7 @@ impl Backends {
         let own = &config.log.key;
         let path = if own.as_os_str().is_empty() {
             let name = format!("{}.log-key", config.name);
-            let path = self.0.data.join("keys").join(name);
-            path
+            self.0.data.join("keys").join(name)
         } else {
             own.clone()
         };
@@ -290,6 +299,7 @@ impl Backends {
         if !is_signed && own.as_os_str().is_empty() {
             log_key::put_unused_aside(&path, origin)?;
         }
+        let mut made = None;
         // During a rotation the present key is new.
         let text = if is_signed && config.log.old_key.as_os_str().is_empty() {
             node::load_key_file(&path).with_context(|| {
@@ -300,15 +310,34 @@ impl Backends {
                 )
             })?
         } else {
-            node::load_or_create_key_file(&path, |seed| LogKey::from_seed(origin, seed).to_text())?
+            node::load_or_create_key_file(&path, |seed| {
+                let text = LogKey::from_seed(origin, seed).to_text();
+                made.insert(text).clone()
+            })?
         };
-        let mut keys = vec![read(&path, &text)?];
+        let mut all = vec![read(&path, &text)?];
         let old = &config.log.old_key;
         if !old.as_os_str().is_empty() {
-            keys.push(read(old, &node::load_key_file(old)?)?);
+            all.push(read(old, &node::load_key_file(old)?)?);
         }
-        Ok(keys)
+        // Another process may have made the file first; then that key is the one in it.
+        let is_made = made.is_some_and(|made| made.trim() == text.as_str());
+        Ok(LogKeys {
+            is_made_now: is_made && !is_signed && all.len() == 1,
+            all,
+        })
     }
+}
+
+/// Lets the log of a domain that is new in a restored store go on, whose key was made just now. After a
+/// crash between the two it stays on hold: the key may have been used since, as far as anybody knows.
+async fn release_new(signer: &LogSigner) -> anyhow::Result<()> {
+    let log = signer.log();
+    let is_restored = |hold: Hold| hold.cause == HoldCause::Restored;
+    if log.hold().is_some_and(is_restored) && log.size().await? == 0 {
+        signer.lift_unsigned().await?;
+    }
+    Ok(())
 }
 
 /// The policy of a log, to which its own keys belong.

@@ -98,9 +98,13 @@ impl Node {
     }
 
     pub(crate) fn create(&self, number: u8) -> Result<(String, Reply)> {
-        let owner = Owner::new(&"default".parse()?, &[number; 32])?;
+        self.create_in("default", number)
+    }
+
+    pub(crate) fn create_in(&self, domain: &str, number: u8) -> Result<(String, Reply)> {
+        let owner = Owner::new(&domain.parse()?, &[number; 32])?;
         let value = owner.sign(HASH, 1_700_000_000_000)?;
-        let target = format!("/anchor/default/create-anchor/{}/{value}", owner.id());
+        let target = format!("/anchor/{domain}/create-anchor/{}/{value}", owner.id());
         Ok((owner.id().to_owned(), self.ask("PUT", &target)?))
     }
 
@@ -118,12 +122,25 @@ impl Node {
 
     /// `kiln log lift` with this checkpoint: its exit code and words.
     pub(crate) fn lift(&self, checkpoint: &str) -> Result<(Option<i32>, String)> {
+        self.lift_with(checkpoint, &[])
+    }
+
+    fn lift_with(&self, checkpoint: &str, flags: &[&str]) -> Result<(Option<i32>, String)> {
         let file = self.at("checkpoint");
         write_file(&file, checkpoint.as_bytes())?;
-        let lift = Launch::of(Binary::Kiln)?.arg("log").arg("lift");
-        let lift = lift.arg("--data").arg(self.at("data"));
-        let lift = lift.arg("--key").arg(self.at("log-key"));
-        let run = lift.arg("--checkpoint").arg(file).run()?;
+        let file = file.display().to_string();
+        self.lift_as(&[&["--checkpoint", &file], flags].concat())
+    }
+
+    /// `kiln log lift` of the log of the default domain: its exit code and words.
+    pub(crate) fn lift_as(&self, flags: &[&str]) -> Result<(Option<i32>, String)> {
+        let mut lift = Launch::of(Binary::Kiln)?.arg("log").arg("lift");
+        lift = lift.arg("--data").arg(self.at("data"));
+        lift = lift.arg("--key").arg(self.at("log-key"));
+        for flag in flags {
+            lift = lift.arg(flag);
+        }
+        let run = lift.run()?;
         let told = [run.stdout, run.stderr].concat();
         Ok((
             run.status.code(),
@@ -263,10 +280,29 @@ fn a_restored_node_waits_until_it_was_compared() -> Result<()> {
     );
     node.run()?;
     ensure!(node.create(3)?.1.status == 201);
+    let started = Instant::now();
+    while node.signed_size()? < 3 {
+        ensure!(started.elapsed() < PATIENCE, "it is not signed");
+        std::thread::yield_now();
+    }
     node.stop()?;
-    // By itself, when every witness shows what the store has.
+    // A witness that has seen less than the store has signed lifts nothing, nor does what it has seen.
     node.hold()?;
     node.configure(&witness.url()?)?;
+    node.run()?;
+    ensure!(node.create(4)?.1.status == 503);
+    node.stop()?;
+    let (exit, told) = node.lift(&kept)?;
+    ensure!(exit == Some(1), "{exit:?} {told}");
+    let loud = "--no-newer-checkpoint-exists";
+    ensure!(told.contains(loud), "{told}");
+    let (exit, told) = node.lift_with(&kept, &[loud])?;
+    ensure!(exit == Some(0), "{exit:?} {told}");
+    node.run()?;
+    node.until_cosigned(3)?;
+    node.stop()?;
+    // By itself, when every witness shows all that the store has signed.
+    node.hold()?;
     node.run()?;
     ensure!(node.create(4)?.1.status == 201);
     node.until_cosigned(4)

@@ -72,6 +72,44 @@ fn a_restored_log_never_signs_a_second_history() -> Result<()> {
     node.until_cosigned(5)
 }
 
+/// What was empty in the backup may have signed since: its key lies elsewhere. Two folders restored from
+/// one backup would begin two histories.
+#[test]
+fn a_log_that_was_empty_in_the_backup_waits_for_somebodys_word() -> Result<()> {
+    let witness = Witness::start(&[key("localhost/default", 3).verifier().to_string()])?;
+    let mut node = Node::new(&witness)?;
+    node.run()?;
+    node.stop()?;
+    backup(&node, "create", "data")?;
+    std::fs::rename(node.at("data"), node.at("lost"))?;
+    backup(&node, "restore", "data")?;
+    // A domain that is new, whose key is made by this start, and one whose key was there before.
+    let config = std::fs::read_to_string(node.at("kiln.toml"))?;
+    let more = "[[domain]]\nname = \"new\"\n";
+    std::fs::write(node.at("kiln.toml"), format!("{config}{more}"))?;
+    node.run()?;
+    let (_, created) = node.create_in("new", 1)?;
+    ensure!(created.status == 201, "{created:?}");
+    let (_, refused) = node.create(1)?;
+    let loud = "--nothing-was-ever-signed";
+    ensure!(
+        refused.status == 503 && refused.text().contains(loud),
+        "{refused:?}"
+    );
+    node.stop()?;
+    node.run()?;
+    ensure!(node.create(1)?.1.status == 503, "after a restart too");
+    ensure!(node.create_in("new", 2)?.1.status == 201);
+    node.stop()?;
+    let (exit, told) = node.lift_as(&[])?;
+    ensure!(exit == Some(2), "{exit:?} {told}");
+    let (exit, told) = node.lift_as(&[loud])?;
+    ensure!(exit == Some(0), "{exit:?} {told}");
+    node.run()?;
+    ensure!(node.create(1)?.1.status == 201);
+    node.until_cosigned(1)
+}
+
 impl Node {
     /// The name of the newest backup.
     fn newest(&self) -> Result<String> {

@@ -30,6 +30,8 @@ pub(crate) enum Work {
     Document { key: [u8; 32], bytes: Bytes },
     /// How far the scrub is.
     Scrub(Vec<u8>),
+    /// Records of the store as a whole.
+    Store(Vec<Record>),
     /// Records of a log or an outbox, which one task of the process writes.
     Records {
         domain: Domain,
@@ -86,7 +88,7 @@ impl Job {
                 .sum(),
             Work::Document { bytes, .. } => bytes.len(),
             // Notes and the outbox's little records.
-            Work::Records { .. } | Work::Scrub(_) => 1 << 10,
+            Work::Records { .. } | Work::Scrub(_) | Work::Store(_) => 1 << 10,
         }
     }
 }
@@ -195,11 +197,12 @@ impl Building {
                     &mut self.allotted,
                 )?;
                 for record in records(id) {
-                    let (batch, key) = (&mut self.batch, &record.key);
-                    match &record.value {
-                        Some(value) => shared.engine.put(batch, record.family, key, value)?,
-                        None => shared.engine.delete(batch, record.family, key)?,
-                    }
+                    self.put(shared, &record)?;
+                }
+            }
+            Work::Store(records) => {
+                for record in records {
+                    self.put(shared, record)?;
                 }
             }
             Work::Scrub(record) => {
@@ -235,6 +238,14 @@ impl Building {
         }
         self.is_empty = false;
         Ok(Outcome::Written)
+    }
+
+    fn put(&mut self, shared: &Shared, record: &Record) -> Result<(), EngineError> {
+        let (batch, key) = (&mut self.batch, &record.key);
+        match &record.value {
+            Some(value) => shared.engine.put(batch, record.family, key, value),
+            None => shared.engine.delete(batch, record.family, key),
+        }
     }
 
     /// Versions that the anchor has, counting what this batch already holds.

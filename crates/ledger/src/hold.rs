@@ -6,12 +6,16 @@
 //!
 //! ```text
 //! who puts it on hold              cause          who lifts it
-//! whoever restores a backup        restored       LogSigner::lift, with a checkpoint that was kept elsewhere
+//! whoever restores a backup: all   restored       LogSigner::lift, with a checkpoint that was kept elsewhere
+//!   logs of the store, see holds                    and goes as far as the store was signed
 //! a witness or the chain shows     contradicted   the same, once the store contains that checkpoint
 //!   more than the store holds
 //! the store does not give the      damaged        the same, once it does
 //!   root that was signed last
 //! ```
+//! A restored log that has signed nothing that is known has nothing to be compared with: it takes
+//! somebody's word, [`LogSigner::lift_unsigned`](crate::LogSigner::lift_unsigned).
+//!
 //! A log whose newest entries are lost can never be lifted; it ends, and another one takes its place
 //! (see [`crate::renew`]).
 //!
@@ -20,15 +24,11 @@
 //!
 //! **Source:** `translog.md` §4 (never two checkpoints without a consistency proof between them).
 
-use engine::{DomainId, EngineError};
-use keyssi::Domain;
 use serde::{Deserialize, Serialize};
 use translog::edge_tiles;
 
-use crate::commit::Record;
-use crate::embedded::EmbeddedLedger;
 use crate::error::LedgerError;
-use crate::keys::{self, LogRecord};
+use crate::holds::{hold_record, release_records};
 use crate::log::Log;
 use crate::outside::{Fit, Outside};
 use crate::shared::{Shared, corrupt};
@@ -76,6 +76,15 @@ pub enum Regard {
     Signed,
 }
 
+/// How far what a restored log is compared with has to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// As far as the store was signed: whoever has only seen less does not know what was signed last.
+    Signed,
+    /// Wherever: somebody answers for it that nothing newer was signed.
+    Any,
+}
+
 /// A hold that was lifted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lifted {
@@ -100,6 +109,21 @@ pub enum LiftError {
         outside: Outside,
         /// How the store differs.
         fit: Fit,
+    },
+    /// What a restored log was compared with is older than what its own store has signed, so it says
+    /// nothing of what was signed after the backup.
+    #[error("{compared} says too little: the store itself has signed {signed} entries")]
+    Behind {
+        /// The largest checkpoint that was given or seen.
+        compared: Outside,
+        /// Entries of the last checkpoint in the store.
+        signed: u64,
+    },
+    /// Something was signed: nobody's word is taken for it that nothing was.
+    #[error("the log has signed {size} entries: compare it with a checkpoint of it")]
+    Signed {
+        /// Entries of the last checkpoint in the store.
+        size: u64,
     },
     /// The store does not continue what was signed last.
     #[error("the log is not fit to go on")]
@@ -134,7 +158,9 @@ impl Hold {
     pub fn words(&self) -> String {
         match self.cause {
             HoldCause::Restored => format!(
-                "its store was put back ({}); it waits to be compared with a checkpoint from outside",
+                "its store was put back ({}); it waits to be compared with a checkpoint from outside \
+                 (kiln log lift --checkpoint FILE), or, if its key has never signed anything, to be \
+                 told so (--nothing-was-ever-signed)",
                 self.detail
             ),
             HoldCause::Contradicted => format!(
@@ -145,8 +171,13 @@ impl Hold {
         }
     }
 
-    /// Adds what a further reason says; the first cause and time stay.
-    fn join(&mut self, other: Self) -> bool {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, LedgerError> {
+        let text = serde_json::to_vec(self);
+        Ok(text.map_err(|error| corrupt(format!("a hold cannot be written: {error}")))?)
+    }
+
+    /// Adds what a further reason says; the first cause and time stay. Says whether it adds anything.
+    pub(crate) fn join(&mut self, other: Self) -> bool {
         let new = other.outside.into_iter();
         let new: Vec<_> = new.filter(|it| !self.outside.contains(it)).collect();
         // What contradicts the log says more than that it was restored.
@@ -168,29 +199,6 @@ impl Hold {
             self.outside.push(one);
         }
         grown
-    }
-}
-
-impl EmbeddedLedger {
-    /// Puts the logs of all domains that have entries on hold; gives the domains. Whoever puts a
-    /// backup back does this before a node serves from it.
-    ///
-    /// # Errors
-    /// When the store cannot be read or written; some may be on hold then.
-    pub async fn hold_logs(
-        &self,
-        cause: HoldCause,
-        detail: &str,
-    ) -> Result<Vec<Domain>, LedgerError> {
-        let mut held = Vec::new();
-        for (domain, _) in self.shared.domains.all() {
-            let log = self.log(&domain);
-            if log.size().await? > 0 {
-                log.hold_back(Hold::new(cause, detail)).await?;
-                held.push(domain);
-            }
-        }
-        Ok(held)
     }
 }
 
@@ -227,9 +235,8 @@ impl Log {
             "the log is on hold: it signs nothing and takes no anchors; {}",
             hold.words()
         );
-        let text = serde_json::to_vec(&hold)
-            .map_err(|error| corrupt(format!("a hold cannot be written: {error}")))?;
-        let written = self.write(move |domain| vec![record(domain, Some(text.clone()))]);
+        let text = hold.encode()?;
+        let written = self.write(move |domain| vec![hold_record(domain, Some(text.clone()))]);
         let written = written.await;
         if written.is_ok() {
             shared.hold_is_kept(&self.domain);
@@ -269,12 +276,14 @@ impl Log {
         Ok(read.await?.unwrap_or(Fit::Larger { ours: 0 }))
     }
 
-    /// Takes the hold away if the tree contains all of `outside` and all that was seen before.
-    /// [`LogSigner::lift`](crate::LogSigner::lift) has checked the rest, and keeps signing still.
+    /// Takes the hold away if the tree contains all of `outside` and all that was seen before, and
+    /// these go far enough. [`LogSigner::lift`](crate::LogSigner::lift) has checked the rest, and keeps
+    /// signing still.
     pub(crate) async fn release(
         &self,
         outside: &[Outside],
         regard: Regard,
+        reach: Reach,
     ) -> Result<Lifted, LiftError> {
         let shared = &self.ledger.shared;
         let _holding = shared.holding.lock().await;
@@ -289,11 +298,17 @@ impl Log {
                 }
             }
         }
-        let compared = outside.iter().max_by_key(|it| it.size()).cloned();
-        let compared = compared.ok_or(LiftError::NothingOutside)?;
+        if outside.is_empty() {
+            return Err(LiftError::NothingOutside);
+        }
+        let compared = outside.iter().chain(&seen).max_by_key(|it| it.size());
+        let compared = compared.cloned().ok_or(LiftError::NothingOutside)?;
+        let signed = self.signed_size().await?;
+        if reach == Reach::Signed && shared.is_restored(&self.domain) && compared.size() < signed {
+            return Err(LiftError::Behind { compared, signed });
+        }
         let size = self.size().await?;
-        self.write(|domain| vec![record(domain, None)]).await?;
-        shared.hold_is_over(&self.domain);
+        self.end_hold().await?;
         tracing::warn!(
             domain = %self.domain,
             size,
@@ -301,75 +316,39 @@ impl Log {
         );
         Ok(Lifted { size, compared })
     }
-}
 
-impl Shared {
-    /// Why the log of a domain is on hold.
-    pub(crate) fn hold(&self, domain: &Domain) -> Option<Hold> {
-        let holds = self.holds();
-        holds.get(domain).map(|(hold, _)| hold.clone())
+    /// Takes the hold away if nothing that was signed is known; gives the number of entries. For the
+    /// rest see [`LogSigner::lift_unsigned`](crate::LogSigner::lift_unsigned).
+    pub(crate) async fn release_unsigned(&self) -> Result<u64, LiftError> {
+        let _holding = self.ledger.shared.holding.lock().await;
+        let size = self.signed_size().await?;
+        if size > 0 {
+            return Err(LiftError::Signed { size });
+        }
+        let seen = self.hold().map(|hold| hold.outside).unwrap_or_default();
+        if let Some(outside) = seen.into_iter().next() {
+            let fit = self.fit(&outside).await?;
+            return Err(LiftError::NotContained { outside, fit });
+        }
+        let size = self.size().await?;
+        self.end_hold().await?;
+        tracing::warn!(domain = %self.domain, size, "the log goes on: its key has signed nothing");
+        Ok(size)
     }
 
-    /// Refuses an entry for a log on hold.
-    pub(crate) fn check_hold(&self, domain: &Domain) -> Result<(), LedgerError> {
-        match self.holds().get(domain) {
-            None => Ok(()),
-            Some((hold, _)) => Err(LedgerError::Held {
-                reason: hold.words(),
-            }),
-        }
-    }
-
-    /// Reads the holds of a store that was just opened.
-    pub(crate) fn load_holds(&self) -> Result<(), EngineError> {
-        for (domain, id) in self.domains.all() {
-            let Some(text) = self.log_text(id, LogRecord::Hold)? else {
-                continue;
-            };
-            let hold: Hold = serde_json::from_str(&text)
-                .map_err(|error| corrupt(format!("the hold of the log of {domain}: {error}")))?;
-            tracing::error!(%domain, "the log is on hold: {}", hold.words());
-            self.holds().insert(domain, (hold, Kept::OnDisk));
-        }
+    /// Ends the hold, durably. The caller has `holding`.
+    async fn end_hold(&self) -> Result<(), LedgerError> {
+        let shared = &self.ledger.shared;
+        let mark = shared.release_mark();
+        self.write(move |domain| release_records(domain, mark.clone()).into())
+            .await?;
+        shared.hold_is_over(&self.domain);
         Ok(())
     }
 
-    /// Holds from now on; gives the hold if it has to be written.
-    fn hold_now(&self, domain: &Domain, mut hold: Hold) -> Option<Hold> {
-        let mut holds = self.holds();
-        if let Some((known, kept)) = holds.get_mut(domain) {
-            if known.join(hold) {
-                *kept = Kept::InMemory;
-            }
-            return (*kept == Kept::InMemory).then(|| known.clone());
-        }
-        hold.since_ms = (self.clock_ms)();
-        holds.insert(domain.clone(), (hold.clone(), Kept::InMemory));
-        Some(hold)
-    }
-
-    fn hold_is_kept(&self, domain: &Domain) {
-        if let Some((_, kept)) = self.holds().get_mut(domain) {
-            *kept = Kept::OnDisk;
-        }
-    }
-
-    pub(crate) fn hold_is_over(&self, domain: &Domain) {
-        self.holds().remove(domain);
-    }
-}
-
-/// Whether a hold would be known after a restart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kept {
-    InMemory,
-    OnDisk,
-}
-
-fn record(domain: DomainId, value: Option<Vec<u8>>) -> Record {
-    Record {
-        family: keys::LOG,
-        key: keys::log(domain, LogRecord::Hold),
-        value,
+    /// Entries of the last checkpoint that was signed.
+    async fn signed_size(&self) -> Result<u64, LedgerError> {
+        let read = self.read(Shared::signed_size);
+        Ok(read.await?.unwrap_or_default())
     }
 }

@@ -15,6 +15,8 @@
 //!             domain id (4) ‖ "l"                           ->  its name and the logs that it continues
 //!                                                               (JSON), see lineage
 //!             domain id (4) ‖ "o"                           ->  why the log is on hold (JSON), see hold
+//!             domain id (4) ‖ "r"                           ->  when (ms, 8) it was released from the
+//!                                                               hold of all logs, see holds
 //!             domain id (4) ‖ "p" ‖ sequence (8)            ->  root on a chain (JSON)
 //!             domain id (4) ‖ "q"                           ->  last sequence (8)
 //!             domain id (4) ‖ "t" ‖ size (8)                ->  newest block (8) ‖ signed note (text)
@@ -27,6 +29,7 @@
 //!                                                           ->  where it was carried to (JSON)
 //! documents:  SHA-256 of the path (32)  ->  the document as it was sent
 //! meta:       "anchors/" domain id (4)  ->  number of anchors (8, big-endian)
+//!             "restored"            ->  why all logs are on hold (JSON), see holds
 //!             "format", "domain/…", "scrub" see the engine
 //! ```
 //! Anchor ids are base58, so they hold no zero byte. Versions and places count from 0. Leaf hashes
@@ -46,6 +49,7 @@ pub(crate) const OUTBOX: &str = "outbox";
 pub(crate) const DOCUMENTS: &str = "documents";
 pub(crate) const TOTALS_PREFIX: &[u8] = b"anchors/";
 pub(crate) const SCRUB: &[u8] = b"scrub";
+pub(crate) const RESTORED: &[u8] = b"restored";
 
 /// Documents from this size are kept out of the tables.
 const BLOB_BYTES_MIN: u64 = 4 << 10;
@@ -136,6 +140,7 @@ pub(crate) fn log(domain: DomainId, kind: LogRecord) -> Vec<u8> {
         LogRecord::Cosigned => vec![b'c'],
         LogRecord::Lineage => vec![b'l'],
         LogRecord::Hold => vec![b'o'],
+        LogRecord::Released => vec![b'r'],
         LogRecord::Publication(sequence) => number(b'p', sequence),
         LogRecord::LastSequence => vec![b'q'],
         LogRecord::Pending(size) => number(b't', size),
@@ -153,6 +158,7 @@ pub(crate) enum LogRecord {
     Cosigned,
     Lineage,
     Hold,
+    Released,
     Publication(u64),
     LastSequence,
     Pending(u64),

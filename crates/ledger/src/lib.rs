@@ -14,6 +14,7 @@ mod error;
 mod figures;
 mod history;
 mod hold;
+mod holds;
 mod inspect;
 mod judge;
 mod keeper;

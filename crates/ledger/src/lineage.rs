@@ -130,7 +130,7 @@ impl Log {
     /// # Errors
     /// When the store cannot be read.
     pub async fn lineage(&self) -> Result<Option<Lineage>, LedgerError> {
-        let read = self.read(|shared, domain| shared.lineage(domain));
+        let read = self.read(Shared::lineage);
         read.await.map(Option::flatten)
     }
 }

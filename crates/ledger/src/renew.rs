@@ -20,11 +20,12 @@ use translog::{Checkpoint, LogKey, Origin, Predecessor, SignedNote, VerifierKey}
 use crate::commit::Record;
 use crate::error::LedgerError;
 use crate::hold::Regard;
+use crate::holds::release_records;
 use crate::keys::{self, LogRecord};
 use crate::lineage::Lineage;
 use crate::log::Log;
 use crate::outside::{Fit, Outside, OutsideError};
-use crate::shared::corrupt;
+use crate::shared::{Shared, corrupt};
 
 /// Whether the old log could still sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,6 +170,7 @@ impl Log {
             lineage: lineage.encode()?,
             first: first.as_ref().map(SignedNote::to_string),
             gone: self.of_the_old_log().await?,
+            mark: shared.release_mark(),
         };
         self.write(move |domain| written.records(domain)).await?;
         shared.hold_is_over(&self.domain);
@@ -216,13 +218,9 @@ impl Log {
     /// The records that say something of the old log only.
     async fn of_the_old_log(&self) -> Result<Vec<LogRecord>, LedgerError> {
         let pending = self.pending_sizes().await?;
-        let last = self.read(|shared, domain| shared.last_sequence(domain));
+        let last = self.read(Shared::last_sequence);
         let last = last.await?.unwrap_or_default();
-        let mut gone = vec![
-            LogRecord::Cosigned,
-            LogRecord::Hold,
-            LogRecord::LastSequence,
-        ];
+        let mut gone = vec![LogRecord::Cosigned, LogRecord::LastSequence];
         gone.extend((1..=last).map(LogRecord::Publication));
         gone.extend(pending.into_iter().map(LogRecord::Pending));
         Ok(gone)
@@ -281,6 +279,8 @@ struct Batch {
     lineage: Vec<u8>,
     first: Option<String>,
     gone: Vec<LogRecord>,
+    /// See [`Shared::release_mark`].
+    mark: Option<Vec<u8>>,
 }
 
 impl Batch {
@@ -296,6 +296,7 @@ impl Batch {
             record(LogRecord::Note, first),
         ];
         records.extend(self.gone.iter().map(|gone| record(*gone, None)));
+        records.extend(release_records(domain, self.mark.clone()));
         records
     }
 }

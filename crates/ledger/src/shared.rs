@@ -1,15 +1,13 @@
 //! What readers and the committer share.
 
-use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use engine::{DomainId, DomainIds, Engine, EngineError, META};
-use keyssi::Domain;
 use tokio::sync::watch;
 
 use crate::error::LedgerError;
-use crate::hold::{Hold, Kept};
+use crate::holds::Holds;
 use crate::keys::{self, StoredHead};
 use crate::quota::Quotas;
 
@@ -22,7 +20,7 @@ pub(crate) struct Shared {
     /// Counts the batches that added to a log; whoever signs or carries on waits for it.
     pub(crate) grown: watch::Sender<u64>,
     /// The logs on hold. In memory before on disk, so that one that cannot be recorded holds too.
-    pub(crate) holds: Mutex<HashMap<Domain, (Hold, Kept)>>,
+    pub(crate) holds: Mutex<Holds>,
     /// Held while a hold begins or ends.
     pub(crate) holding: tokio::sync::Mutex<()>,
     /// How much each domain may hold.
@@ -35,7 +33,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn holds(&self) -> MutexGuard<'_, HashMap<Domain, (Hold, Kept)>> {
+    pub(crate) fn holds(&self) -> MutexGuard<'_, Holds> {
         self.holds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

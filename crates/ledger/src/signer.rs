@@ -7,13 +7,13 @@ use std::sync::Arc;
 use engine::EngineError;
 use tokio::sync::Mutex;
 use translog::{
-    Checkpoint, ExtensionLine, Hash, LogKey, Origin, Policy, Predecessor, SignatureLine, SignedNote,
-    VerifierKey, consistency_tiles, edge_tiles, verify_consistency,
+    Checkpoint, ExtensionLine, Hash, LogKey, Origin, Policy, Predecessor, SignatureLine,
+    SignedNote, VerifierKey, consistency_tiles, edge_tiles, verify_consistency,
 };
 
 use crate::commit::Record;
 use crate::error::LedgerError;
-use crate::hold::{Hold, LiftError, Lifted, Regard};
+use crate::hold::{Hold, LiftError, Lifted, Reach, Regard};
 use crate::keys::{self, LogRecord};
 use crate::log::Log;
 use crate::log_records::LogState;
@@ -192,16 +192,49 @@ impl LogSigner {
     }
 
     /// Takes the log from its hold: if the store continues its last checkpoint, and contains each of
-    /// `outside` and every checkpoint that was seen during the hold. The more places they are from,
-    /// the better: one that lags behind does not know what was signed last.
+    /// `outside` and every checkpoint that was seen during the hold. If the store was put back, one of
+    /// them has to go as far as it was signed. The more places they are from, the better: one that lags
+    /// behind does not know what was signed last.
     ///
     /// # Errors
     /// [`LiftError`]; the hold stays then.
     pub async fn lift(&self, outside: &[Outside], regard: Regard) -> Result<Lifted, LiftError> {
         let _signing = self.signing.lock().await;
+        self.check_fit().await?;
+        self.log.release(outside, regard, Reach::Signed).await
+    }
+
+    /// [`LogSigner::lift`] also where all checkpoints are older than what the store has signed. Whoever
+    /// calls this answers for it that nothing newer than the store was signed: never a program by
+    /// itself.
+    ///
+    /// # Errors
+    /// [`LiftError`]; the hold stays then.
+    pub async fn lift_from_older(
+        &self,
+        outside: &[Outside],
+        regard: Regard,
+    ) -> Result<Lifted, LiftError> {
+        let _signing = self.signing.lock().await;
+        self.check_fit().await?;
+        self.log.release(outside, regard, Reach::Any).await
+    }
+
+    /// Takes a log from its hold that has signed nothing that is known; gives its number of entries.
+    /// Whoever calls this answers for it that its key has never signed anything: somebody who knows it,
+    /// or whoever has just made the key.
+    ///
+    /// # Errors
+    /// [`LiftError`]; the hold stays then.
+    pub async fn lift_unsigned(&self) -> Result<u64, LiftError> {
+        let _signing = self.signing.lock().await;
+        self.check_fit().await?;
+        self.log.release_unsigned().await
+    }
+
+    async fn check_fit(&self) -> Result<(), LiftError> {
         let examined = self.examine_now().await;
-        examined.map_err(|error| LiftError::Unfit(Box::new(error)))?;
-        self.log.release(outside, regard).await
+        examined.map_err(|error| LiftError::Unfit(Box::new(error)))
     }
 
     async fn examine_now(&self) -> Result<(), SignerError> {

@@ -23,9 +23,9 @@ Examples:
   kiln backup restore s3://hospital-backups/node-1 --data new --backup 1790000000000-0123456789abcdef
 
 The folder must not exist or be empty. A log that was signed further than the backup knows must not be
-signed again from there, so every log is put on hold: the node serves bricks and reads anchors, and takes
-no new versions until `kiln log lift` has compared the log with a checkpoint that was kept outside of the
-backup (by a witness, a monitor, or on the chain).";
+signed again from there, so every log is put on hold, also those without entries: the node serves bricks
+and reads anchors, and takes no new versions until `kiln log lift` has compared the log with a checkpoint
+that was kept outside of the backup (by a witness or a monitor).";
 
 /// Options of `kiln backup restore`.
 #[derive(Args)]
@@ -54,6 +54,11 @@ pub(super) fn run(args: &RestoreArgs, common: &Common) -> Outcome {
             args.data.display()
         ));
     }
+    output.say(&format!(
+        "the log of any other domain is on hold too, unless its key is made after this; if nothing was \
+         ever signed with its key: kiln log lift --data {} --domain NAME --nothing-was-ever-signed",
+        args.data.display()
+    ));
     let held: Vec<_> = held.iter().map(ToString::to_string).collect();
     let (files, bytes) = (found.snapshot.files.len(), found.snapshot.bytes());
     let id = found.unread.id.to_string();
@@ -69,9 +74,9 @@ pub(super) fn run(args: &RestoreArgs, common: &Common) -> Outcome {
             (
                 "on hold",
                 if held.is_empty() {
-                    "no log".to_owned()
+                    "every log; none has entries yet".to_owned()
                 } else {
-                    held.join(", ")
+                    format!("every log: {}", held.join(", "))
                 },
             ),
         ],
@@ -79,7 +84,7 @@ pub(super) fn run(args: &RestoreArgs, common: &Common) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Writes the data folder; gives the domains whose logs are on hold.
+/// Writes the data folder, with every log on hold; gives the domains that its store knows.
 pub(super) fn restore(
     found: &Found,
     data: &Path,
@@ -117,12 +122,10 @@ impl From<BackupError> for RestoreError {
     }
 }
 
-/// No log is signed further from here before somebody has looked how far it was signed.
+/// No log is signed further from here before somebody has looked how far it was signed. A backup without
+/// anchors says nothing of what was signed after it: the store that is made here does.
 fn hold_logs(folder: &Path, why: &str) -> Result<Vec<Domain>, RestoreError> {
     let anchors = folder.join("anchors");
-    if !anchors.is_dir() {
-        return Ok(Vec::new());
-    }
     let cannot = |error: Box<dyn std::error::Error + Send + Sync>| {
         let text = "the logs of the restored folder cannot be put on hold";
         RestoreError::Ledger(

@@ -14,6 +14,7 @@
 )]
 
 mod renewed;
+mod restored;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
