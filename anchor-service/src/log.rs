@@ -35,7 +35,11 @@ pub(crate) async fn get(
             Some(_) => checkpoint(log.cosigned().await),
             None => Err(absent("the log asks no witnesses; see …/checkpoint")),
         },
-        "predecessor" => match log.lineage().await.map_err(|error| ledger_error("", error))? {
+        "predecessor" => match log
+            .lineage()
+            .await
+            .map_err(|error| ledger_error("", error))?
+        {
             Some(lineage) => Ok(answer(lineage.note().to_owned(), TEXT, NOT_KEPT)),
             None => Err(absent("the log continues no other")),
         },

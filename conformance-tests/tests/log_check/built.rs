@@ -9,8 +9,8 @@ use keyssi::{AnchorId, AnchorSigner, AnchorValue, Head, KeySsi, PrivateKey, Time
 use testkit::random::Random;
 use testkit::server::write_file;
 use translog::{
-    BundleId, Checkpoint, Hash, LogKey, Op, Opening, Origin, Salt, SignedNote, TileId, Tree,
-    all_tiles, encode_bundle, encode_openings,
+    BundleId, Checkpoint, ExtensionLine, Hash, LogKey, Op, Opening, Origin, Salt, SignedNote,
+    TileId, Tree, all_tiles, encode_bundle, encode_openings,
 };
 
 /// The time of the first entry, in milliseconds.
@@ -44,6 +44,8 @@ pub(crate) struct Log {
     pub(crate) key: LogKey,
     /// Whether the openings are there for everybody.
     pub(crate) public: bool,
+    /// What its checkpoints say beside size and root.
+    pub(crate) extensions: Vec<ExtensionLine>,
 }
 
 /// An owner of an anchor.
@@ -95,6 +97,7 @@ impl Log {
             records,
             key: key(1),
             public: true,
+            extensions: Vec::new(),
         })
     }
 
@@ -112,6 +115,7 @@ impl Log {
             records: (0..count).map(record).collect(),
             key: key(1),
             public: false,
+            extensions: Vec::new(),
         }
     }
 
@@ -148,7 +152,7 @@ impl Log {
             origin: origin(),
             size,
             root,
-            extensions: Vec::new(),
+            extensions: self.extensions.clone(),
         };
         SignedNote::new(&checkpoint, self.key.sign(&checkpoint))
     }

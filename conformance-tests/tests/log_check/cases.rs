@@ -21,7 +21,7 @@ use crate::tamper::Expected;
 use crate::{Written, check};
 
 /// The first entries of a log.
-fn beginning(log: &Log, size: usize) -> Log {
+pub(crate) fn beginning(log: &Log, size: usize) -> Log {
     let mut beginning = log.clone();
     beginning.records.truncate(size);
     beginning

@@ -18,6 +18,7 @@
 
 mod built;
 mod cases;
+mod continued;
 mod tamper;
 
 use std::env;

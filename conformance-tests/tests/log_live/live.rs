@@ -86,7 +86,11 @@ impl Live {
         assert_eq!(runtime.unwrap().block_on(held).unwrap().len(), 1);
         drop(store);
         let launch = Launch::of(Binary::Kiln).unwrap().arg("log").arg("renew");
-        let launch = launch.arg("--data").arg(self.data()).arg("--origin").arg(name);
+        let launch = launch
+            .arg("--data")
+            .arg(self.data())
+            .arg("--origin")
+            .arg(name);
         let ran = launch.arg("--checkpoint").arg(file).run().unwrap();
         let told = String::from_utf8_lossy(&ran.stderr).into_owned();
         assert!(ran.status.success(), "{told}");

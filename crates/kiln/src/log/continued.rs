@@ -171,11 +171,7 @@ fn of_checkpoint(kind: Kind, text: impl Into<String>, checkpoint: &Checkpoint) -
 }
 
 /// The old log has signed the checkpoint that is named.
-async fn check_signed(
-    trust: &Trust,
-    files: &Files,
-    predecessor: &Predecessor,
-) -> Result<(), Stop> {
+async fn check_signed(trust: &Trust, files: &Files, predecessor: &Predecessor) -> Result<(), Stop> {
     let Some(bytes) = files.log.fetch(PATH, NOTE_BYTES_MAX).await? else {
         let text = "the last checkpoint of the log that it continues is not there";
         return Err(Finding::new(Kind::Missing, text).file(PATH).into());
@@ -186,7 +182,10 @@ async fn check_signed(
     } = predecessor;
     if (&signed.origin, &signed.size, &signed.root) != (origin, size, root) {
         let text = "it is not the checkpoint that the log says it continues";
-        return Err(Finding::new(Kind::Fork, text).at(signed.size).file(PATH).into());
+        return Err(Finding::new(Kind::Fork, text)
+            .at(signed.size)
+            .file(PATH)
+            .into());
     }
     Ok(())
 }
@@ -197,7 +196,10 @@ fn check_end(old: &Checkpoint, predecessor: &Predecessor) -> Result<(), Finding>
         origin, size, root, ..
     } = predecessor;
     if old.origin != *origin {
-        let text = format!("it continues {origin}, and a checkpoint of {} was given", old.origin);
+        let text = format!(
+            "it continues {origin}, and a checkpoint of {} was given",
+            old.origin
+        );
         return Err(Finding::new(Kind::Fork, text).at(old.size));
     }
     if old.size > *size {

@@ -16,9 +16,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use keyssi::Domain;
-use ledger::{
-    Ending, Fit, Lineage, Log, OldKey, Outside, Predecessor, Regard, RenewError, Renewed,
-};
+use ledger::{Ending, Lineage, Log, OldKey, Outside, Predecessor, Regard, RenewError, Renewed};
 use serde_json::json;
 use translog::{LogKey, Origin, VerifierKey};
 
@@ -63,9 +61,12 @@ pub(crate) struct RenewArgs {
 pub(super) async fn run(args: &RenewArgs, output: Output) -> Outcome {
     let domain = args.store.domain()?;
     let origin = Origin::parse(&args.origin).map_err(|error| {
-        Failure::new(Exit::Usage, format!("{:?} is no name of a log", args.origin))
-            .because(error)
-            .next("name it as in anchors.example/default-2: no spaces, no +")
+        Failure::new(
+            Exit::Usage,
+            format!("{:?} is no name of a log", args.origin),
+        )
+        .because(error)
+        .next("name it as in anchors.example/default-2: no spaces, no +")
     })?;
     let path = args.store.key_path(&domain);
     let lock = args.store.lock()?;
@@ -210,9 +211,7 @@ fn next_key(path: &Path, origin: &Origin) -> Result<LogKey, Failure> {
 
 fn put_in_place(path: &Path, origin: &Origin) -> Result<(), Failure> {
     anchor_service::put_renewed_log_key_in_place(path, origin).map_err(|error| {
-        let message = format!(
-            "the log is renewed, and its key is not in its place: {error:#}"
-        );
+        let message = format!("the log is renewed, and its key is not in its place: {error:#}");
         Failure::new(Exit::Local, message).next("run this again")
     })
 }
@@ -271,10 +270,7 @@ fn refused(error: RenewError) -> Failure {
             Exit::Negative,
             "name the log's own key with --key, and a former one with --old-vkey",
         ),
-        RenewError::Damaged {
-            fit: Fit::Larger { .. } | Fit::OtherRoot,
-            ..
-        } => (
+        RenewError::Damaged { .. } => (
             Exit::LogDamaged,
             "restore a backup that is sound, then run this again",
         ),

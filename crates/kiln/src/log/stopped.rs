@@ -95,9 +95,8 @@ impl StoreArgs {
     pub(super) fn outside(&self, keys: &[VerifierKey]) -> Result<Vec<Outside>, Failure> {
         let name = keys.first().map(|key| key.name().as_str());
         let origin = name.and_then(|name| Origin::parse(name).ok());
-        let origin = origin.ok_or_else(|| {
-            Failure::new(Exit::Local, "the name in the key is not that of a log")
-        })?;
+        let origin = origin
+            .ok_or_else(|| Failure::new(Exit::Local, "the name in the key is not that of a log"))?;
         let read = |path: &PathBuf| {
             let name = path.display().to_string();
             let refused = |why: String| {

@@ -113,7 +113,10 @@ async fn a_log_that_lost_entries_goes_on_under_another_name() {
     for (note, size) in [(&first, 3), (&next, 4), (&again, 3)] {
         let checkpoint = verify_note(note, &keys).unwrap().checkpoint;
         assert_eq!(checkpoint.size, size);
-        assert_eq!(checkpoint.predecessor().unwrap().as_ref(), Some(&predecessor));
+        assert_eq!(
+            checkpoint.predecessor().unwrap().as_ref(),
+            Some(&predecessor)
+        );
     }
     // What was there is proven under the new name.
     for number in 1..4 {
@@ -189,7 +192,10 @@ async fn a_name_is_given_once_and_each_log_names_the_one_before() {
     held(&ledger).await;
     let judged = log.end(&ending(&keys, &newest)).await.unwrap();
     for used in [ORIGIN, NEW] {
-        let refused = log.renew(judged.clone(), &named(used, 5)).await.unwrap_err();
+        let refused = log
+            .renew(judged.clone(), &named(used, 5))
+            .await
+            .unwrap_err();
         assert!(matches!(refused, RenewError::NameUsed(_)), "{refused:?}");
     }
     let renewed = log.renew(judged, &named("log.example/third", 3)).await;

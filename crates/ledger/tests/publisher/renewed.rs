@@ -80,7 +80,10 @@ async fn a_log_under_a_new_name_publishes_all_its_entries_from_the_first_batch_o
     let head = ground.registry.head(origin_id(NEW)).await.unwrap();
     assert_eq!(head.sequence, 2);
     // What is on the chain of the old log stays.
-    assert_eq!((ground.head().await.sequence, ground.head().await.size), (2, 12));
+    assert_eq!(
+        (ground.head().await.sequence, ground.head().await.size),
+        (2, 12)
+    );
     assert_eq!(publisher.trouble(), None);
     end(running).await;
     end(signing).await;
