@@ -12,13 +12,13 @@
 //!
 //! **Source:** `translog.md` §4; docs/ledger.md, "A new log that names the old one".
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use keyssi::Domain;
-use ledger::{Ending, Lineage, Log, OldKey, Outside, Predecessor, Regard, RenewError, Renewed};
+use ledger::{Ending, Lineage, Log, OldKey, RenewError, Renewed};
 use serde_json::json;
-use translog::{LogKey, Origin, VerifierKey};
+use translog::{LogKey, Origin, Predecessor, VerifierKey};
 
 use super::stopped::{self, StoreArgs};
 use crate::client_failure::with_causes;
