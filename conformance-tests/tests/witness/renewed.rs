@@ -72,7 +72,7 @@ impl Node {
             .arg("--json");
         let url = format!("http://{}/log/default", self.address()?);
         let launch = launch.arg(url).arg("--state").arg(self.at(state));
-        said(&further.iter().fold(launch, |launch, it| launch.arg(it)))
+        said(&further.iter().fold(launch, Launch::arg))
     }
 
     /// Why it does not start.

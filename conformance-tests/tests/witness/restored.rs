@@ -7,6 +7,7 @@
 use anyhow::{Context as _, Result, ensure};
 use testkit::binaries::Binary;
 use testkit::process::Launch;
+use testkit::server::write_file;
 
 use crate::grown::key;
 use crate::put_back::Node;
@@ -86,7 +87,7 @@ fn a_log_that_was_empty_in_the_backup_waits_for_somebodys_word() -> Result<()> {
     // A domain that is new, whose key is made by this start, and one whose key was there before.
     let config = std::fs::read_to_string(node.at("kiln.toml"))?;
     let more = "[[domain]]\nname = \"new\"\n";
-    std::fs::write(node.at("kiln.toml"), format!("{config}{more}"))?;
+    write_file(&node.at("kiln.toml"), format!("{config}{more}").as_bytes())?;
     node.run()?;
     let (_, created) = node.create_in("new", 1)?;
     ensure!(created.status == 201, "{created:?}");
