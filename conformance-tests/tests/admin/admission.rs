@@ -1,9 +1,11 @@
 //! Who is let in on the admin listener.
 
 use std::fs::{self, Permissions};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 use testkit::http::{Body, Request};
 use testkit::process::Launch;
@@ -112,26 +114,29 @@ fn the_file_with_the_token_is_for_its_owner_only() -> Result<()> {
         200
     );
 
-    // Another token in the file counts at once.
-    let mut other = token.clone();
-    other.replace_range(token.len() - 4.., "AAAA");
-    fs::remove_file(&path)?;
-    let written = tempfile::NamedTempFile::new_in(node.data())?;
-    fs::OpenOptions::new()
-        .append(true)
-        .open(written.path())
-        .and_then(|mut file| {
-            use std::io::Write;
-            file.write_all(other.as_bytes())
-        })?;
-    written.persist(&path)?;
+    // Another token in the file counts at once, as the manual says to make one.
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret)?;
+    let digits: Vec<_> = secret.iter().map(|it| format!("{it:02x}")).collect();
+    let old = Request::to(node.admin_address()?, "GET", STATUS);
+    let old = old.header("Authorization", &format!("Bearer {token}"));
+    replace(&path, &digits.concat())?;
+    assert_eq!(node.ask_admin(&old)?.status, 503, "it has no prefix");
+    replace(&path, &format!("kiln_admin_{}", digits.concat()))?;
     assert_eq!(
         node.ask_admin(&node.admin_request("GET", STATUS)?)?.status,
         200
     );
-    let old = Request::to(node.admin_address()?, "GET", STATUS);
-    let old = old.header("Authorization", &format!("Bearer {token}"));
     assert_eq!(node.ask_admin(&old)?.status, 401);
+    Ok(())
+}
+
+/// Puts a file with this text, for its owner alone, in the place of another.
+fn replace(path: &Path, text: &str) -> Result<()> {
+    let folder = path.parent().context("no folder")?;
+    let mut written = tempfile::NamedTempFile::new_in(folder)?;
+    written.write_all(text.as_bytes())?;
+    written.persist(path)?;
     Ok(())
 }
 

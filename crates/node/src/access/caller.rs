@@ -117,39 +117,43 @@ impl Caller {
     /// For choosing; what is refused is asked by [`Caller::require`].
     #[must_use]
     pub fn may(&self, domain: &Domain, right: Right) -> bool {
-        let granted = || self.0.grants.iter().any(|it| it.allows(domain, right));
-        let is_served = !self.0.access.is_disabled(domain);
-        is_served && (granted() || self.0.access.anonymous_may(domain, right))
+        !self.0.access.is_disabled(domain) && self.has(domain, right)
+    }
+
+    /// The same, also where the operator has disabled the domain.
+    fn has(&self, domain: &Domain, right: Right) -> bool {
+        let granted = self.0.grants.iter().any(|it| it.allows(domain, right));
+        granted || self.0.access.anonymous_may(domain, right)
     }
 
     /// Demands a right in a domain.
     ///
     /// # Errors
-    /// 401 for the anonymous, 403 for those who are known; it is in the audit log then. 403 for all
-    /// in a domain that the operator has disabled.
+    /// 401 for the anonymous, 403 for those who are known, 403 for all in a domain that the operator
+    /// has disabled; it is in the audit log then.
     pub fn require(&self, domain: &Domain, right: Right) -> Result<(), ApiError> {
-        if self.may(domain, right) {
-            return Ok(());
-        }
         if self.0.access.is_disabled(domain) {
-            return Err(ApiError::new(
-                StatusCode::FORBIDDEN,
-                format!(
-                    "domain {domain} is disabled on this node; its operator can enable it again"
-                ),
-            ));
+            return Err(self.0.access.refuse_disabled(self, domain));
         }
-        Err(self.0.access.refuse(self, Some(domain), right))
+        self.require_though_disabled(domain, right)
     }
 
-    /// Demands a right in every domain that the node serves, for what belongs to none of them.
+    /// Demands a right in every domain of the node, for what belongs to none of them. That a domain
+    /// is disabled gives nobody a right.
     ///
     /// # Errors
-    /// As [`Caller::require`].
+    /// 401 for the anonymous, 403 for those who are known; it is in the audit log then.
     pub fn require_everywhere(&self, domains: &Domains, right: Right) -> Result<(), ApiError> {
         let table = domains.table();
-        let mut names = table.names().filter(|domain| !table.is_disabled(domain));
-        names.try_for_each(|domain| self.require(domain, right))
+        let mut names = table.names();
+        names.try_for_each(|domain| self.require_though_disabled(domain, right))
+    }
+
+    fn require_though_disabled(&self, domain: &Domain, right: Right) -> Result<(), ApiError> {
+        if self.has(domain, right) {
+            return Ok(());
+        }
+        Err(self.0.access.refuse(self, Some(domain), right))
     }
 
     /// Demands a right on the node itself: [`Right::Operate`] or [`Right::Administer`], granted for

@@ -43,7 +43,10 @@ const UNCHECKED_RETRY_S: u32 = 5;
 
 /// Decides who may do what. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Access(Arc<Inner>);
+pub struct Access {
+    inner: Arc<Inner>,
+    attempts: Arc<Attempts>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -51,7 +54,6 @@ struct Inner {
     domains: Domains,
     /// What the anonymous may do in domains that do not say it.
     anonymous: AnonymousPolicy,
-    attempts: Attempts,
     issuers: OidcIssuers,
     certificates: Vec<CertificateConfig>,
 }
@@ -66,14 +68,26 @@ impl Access {
         domains: Domains,
         config: &AccessConfig,
     ) -> Result<Self, reqwest::Error> {
-        Ok(Self(Arc::new(Inner {
+        let inner = Inner {
             control,
             domains,
             anonymous: config.anonymous,
-            attempts: Attempts::default(),
             issuers: OidcIssuers::new(&config.oidc)?,
             certificates: config.certificates.clone(),
-        })))
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+            attempts: Arc::default(),
+        })
+    }
+
+    /// The same for another listener, with a count of bad credentials of its own: whoever guesses
+    /// at one does not keep the others at the same address away from the other.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            attempts: Arc::default(),
+        }
     }
 
     /// Somebody who showed nothing, or whose credential nobody looked at.
@@ -117,8 +131,7 @@ impl Access {
     /// # Errors
     /// 429 when there were too many bad ones.
     pub(crate) fn admit_attempt(&self, address: IpAddr) -> Result<(), ApiError> {
-        self.0
-            .attempts
+        self.attempts
             .admit(address, Instant::now())
             .map_err(|wait| {
                 self.note("refused.slowed", "", address, "");
@@ -140,14 +153,14 @@ impl Access {
 
     /// Notes a wrong admin token, and gives what its sender is told.
     pub(crate) fn refuse_token(&self, address: IpAddr) -> ApiError {
-        self.0.attempts.failed(address, Instant::now());
+        self.attempts.failed(address, Instant::now());
         self.note("refused.admin-token", "", address, "");
         unauthorized(BAD_CREDENTIAL)
     }
 
     fn authenticate_key(&self, text: &KeyText, address: IpAddr) -> Result<Caller, ApiError> {
         let key_id = || format!("key {}", text.id());
-        let (act, who) = match self.0.control.check_key(text, clock_ms()) {
+        let (act, who) = match self.inner.control.check_key(text, clock_ms()) {
             Ok(key) => {
                 let principal = Principal::ApiKey {
                     id: key.id,
@@ -157,7 +170,7 @@ impl Access {
                 return Ok(self.caller(principal, address, given));
             }
             Err(KeyRefusal::Unknown) => {
-                self.0.attempts.failed(address, Instant::now());
+                self.attempts.failed(address, Instant::now());
                 ("refused.unknown-key", String::new())
             }
             // The right secret is no guess.
@@ -173,7 +186,12 @@ impl Access {
     }
 
     async fn authenticate_token(&self, text: &str, address: IpAddr) -> Result<Caller, ApiError> {
-        let (act, refusal) = match self.0.issuers.authenticate(text, clock_ms() / 1000).await {
+        let (act, refusal) = match self
+            .inner
+            .issuers
+            .authenticate(text, clock_ms() / 1000)
+            .await
+        {
             Ok(OidcSubject {
                 issuer,
                 subject,
@@ -183,16 +201,17 @@ impl Access {
                 return Ok(self.caller(principal, address, without_quotas(grants)));
             }
             Err(OidcError::Invalid(fault)) => {
-                // The rest is known to be no guess, and costs nothing to find out.
+                // The rest is known to be no guess, and costs nothing to find out; a key that is
+                // not known is one that its issuer has just taken away, as often as not.
                 if fault == TokenFault::Signature {
-                    self.0.attempts.failed(address, Instant::now());
+                    self.attempts.failed(address, Instant::now());
                 }
                 let text = format!("{BAD_CREDENTIAL}: the token cannot be used: {fault}");
                 ("refused.bad-token", unauthorized(text))
             }
             Err(OidcError::Unavailable { .. }) => {
-                let text =
-                    "tokens of this issuer cannot be checked now: its keys cannot be fetched";
+                let text = "the token cannot be checked now: its key is not known here, and the \
+                            keys of its issuer cannot be fetched at this moment";
                 let refusal = ApiError::unavailable(text, UNCHECKED_RETRY_S);
                 ("refused.unchecked-token", refusal)
             }
@@ -205,7 +224,7 @@ impl Access {
     fn by_certificate(&self, peer: &Peer) -> Result<Caller, ApiError> {
         let address = peer.address.ip();
         let shown = peer.certificate.as_deref();
-        let mut known = self.0.certificates.iter();
+        let mut known = self.inner.certificates.iter();
         let found = shown.and_then(|shown| known.find(|it| it.means(shown)).map(|it| (shown, it)));
         let Some((shown, known)) = found else {
             return Ok(self.anonymous(address));
@@ -232,7 +251,7 @@ impl Access {
     pub fn admit(&self, caller: &Caller, need: Need<'_>) -> Result<(), ApiError> {
         match need {
             Need::Open => Ok(()),
-            Need::Of { domain, right } => match self.0.domains.find(domain) {
+            Need::Of { domain, right } => match self.inner.domains.find(domain) {
                 Some((domain, _)) => caller.require(&domain, right),
                 // There is nothing to protect; the handler says that it is not served.
                 None => Ok(()),
@@ -244,26 +263,26 @@ impl Access {
 
     /// Whether the caller has the right in any domain; in a node without domains, by default.
     fn may_somewhere(&self, caller: &Caller, right: Right) -> bool {
-        let table = self.0.domains.table();
+        let table = self.inner.domains.table();
         let mut names = table.names().peekable();
-        let by_default = names.peek().is_none() && self.0.anonymous.allows(right);
+        let by_default = names.peek().is_none() && self.inner.anonymous.allows(right);
         by_default || names.any(|domain| caller.may(domain, right))
     }
 
     fn is_disabled(&self, domain: &Domain) -> bool {
-        self.0.domains.table().is_disabled(domain)
+        self.inner.domains.table().is_disabled(domain)
     }
 
     /// Whether somebody without a credential has the right in the domain.
     fn anonymous_may(&self, domain: &Domain, right: Right) -> bool {
-        let found = self.0.domains.find(domain.as_str());
+        let found = self.inner.domains.find(domain.as_str());
         found.is_some_and(|(_, anchoring)| self.policy(&anchoring).allows(right))
     }
 
     fn policy(&self, anchoring: &Anchoring) -> AnonymousPolicy {
         match anchoring {
-            Anchoring::Here(config) => config.anonymous.unwrap_or(self.0.anonymous),
-            Anchoring::Elsewhere => self.0.anonymous,
+            Anchoring::Here(config) => config.anonymous.unwrap_or(self.inner.anonymous),
+            Anchoring::Elsewhere => self.inner.anonymous,
         }
     }
 
@@ -296,14 +315,26 @@ impl Access {
         )
     }
 
-    fn note(&self, act: &'static str, who: &str, address: IpAddr, domain: &str) {
+    /// Notes that a domain is disabled, and gives what the caller is told.
+    fn refuse_disabled(&self, caller: &Caller, domain: &Domain) -> ApiError {
+        let who = caller.principal().to_string();
+        let name = domain.as_str();
+        self.note("refused.disabled-domain", &who, caller.address(), name);
+        ApiError::new(
+            StatusCode::FORBIDDEN,
+            format!("domain {domain} is disabled on this node; its operator can enable it again"),
+        )
+    }
+
+    /// Notes a refusal for the audit log. `who` is empty where that is not known.
+    pub(crate) fn note(&self, act: &'static str, who: &str, address: IpAddr, domain: &str) {
         let refusal = Refusal {
             act,
             who: if who.is_empty() { "unknown" } else { who }.to_owned(),
             address,
             domain: domain.to_owned(),
         };
-        self.0.control.note(refusal, clock_ms());
+        self.inner.control.note(refusal, clock_ms());
     }
 }
 
@@ -315,3 +346,6 @@ fn without_quotas(grants: Vec<Grant>) -> (Vec<Grant>, Quotas) {
 fn unauthorized(text: impl Into<String>) -> ApiError {
     ApiError::new(StatusCode::UNAUTHORIZED, text)
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,18 +32,22 @@ impl Admission {
     /// Refuses what comes from a foreign page or has a form that no route takes.
     ///
     /// # Errors
-    /// 400, 403 or 415.
-    fn examine(&self, head: &Parts) -> Result<(), ApiError> {
-        let host = self.own_host(head)?;
-        require_own_origin(&head.headers, host)?;
+    /// 400, 403 or 415, and how the audit log calls it.
+    fn examine(&self, head: &Parts) -> Result<(), (&'static str, ApiError)> {
+        let host = self
+            .own_host(head)
+            .map_err(|refusal| ("refused.foreign-host", refusal))?;
+        require_own_origin(&head.headers, host)
+            .map_err(|refusal| ("refused.foreign-origin", refusal))?;
         let has_body = has_body(&head.headers);
-        match head.method {
+        let judged = match head.method {
             Method::GET | Method::HEAD | Method::DELETE if has_body => Err(ApiError::bad_request(
                 format!("{} takes no body here", head.method),
             )),
             Method::POST | Method::PUT | Method::PATCH if has_body => require_json(&head.headers),
             _ => Ok(()),
-        }
+        };
+        judged.map_err(|refusal| ("refused.malformed-request", refusal))
     }
 
     /// Who asks, if he may.
@@ -52,7 +56,10 @@ impl Admission {
     /// 400 for a request in a wrong form, 401 without a valid credential, 403 for one that does not
     /// suffice, 429 after too many bad ones; 503 when it cannot be told.
     pub(crate) async fn admit(&self, peer: &Peer, head: &Parts) -> Result<Caller, ApiError> {
-        self.examine(head)?;
+        self.examine(head).map_err(|(act, refusal)| {
+            self.access.note(act, "", peer.address.ip(), "");
+            refusal
+        })?;
         let caller = match admin_token(&head.headers) {
             Some(sent) => self.token_holder(peer.address.ip(), sent).await?,
             None => self.access.authenticate(peer, &head.headers).await?,
@@ -62,10 +69,12 @@ impl Admission {
     }
 
     async fn token_holder(&self, address: IpAddr, sent: &str) -> Result<Caller, ApiError> {
-        self.access.admit_attempt(address)?;
+        // Before the wait for bad credentials: the token cannot be guessed, and whoever has it is
+        // not to be kept away by those who try.
         if self.token.is(sent).await? {
             return Ok(self.access.token_holder(address));
         }
+        self.access.admit_attempt(address)?;
         Err(self.access.refuse_token(address))
     }
 

@@ -96,9 +96,14 @@ async fn add(
             })?;
         }
         let event = caller.event("domain.add", clock_ms()).domain(name.as_str());
+        // What others may do there; the rest stands in the settings.
+        let open = json!({ "anonymous": settings.anonymous, "quota": settings.quota });
+        let event = event.detail(open);
         let (control, stored) = (node.control.clone(), Arc::clone(&settings));
         let store = move || control.add_domain(&stored, &event);
         blocking(store).await?.map_err(control_error)?;
+        // One that was disabled while it stood in the configuration would still be so.
+        node.domains.set_disabled(&name, false);
         node.domains.add(settings);
         tracing::info!(domain = %name, "a domain was added");
         let shown = summary(&node, &node.domains.table(), &name);

@@ -246,7 +246,7 @@ impl AdminListener {
             admission: Admission {
                 guard: Guard::new(address.ip(), hosts),
                 token,
-                access: setup.access.clone(),
+                access: setup.access.beside(),
             },
             routes: routes(state, parts, metrics),
             body_limits: limits.body(BODY_BYTES_MAX),

@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::access::{Access, Caller};
+use crate::access::{Access, Caller, KeyText};
 use crate::control::{Event, NewKey};
 use crate::domains::DomainTable;
 use crate::limits::{Quotas, Stored};
@@ -35,6 +35,9 @@ struct Asked {
     folder: tempfile::TempDir,
     control: Control,
     metrics: Metrics,
+    /// As before the node's own listener.
+    access: Access,
+    domains: Domains,
     front: Arc<AdminFront>,
 }
 
@@ -57,7 +60,7 @@ impl Asked {
             address: SocketAddr::from(([127, 0, 0, 1], 8080)),
             config: Arc::new(config),
             control: control.clone(),
-            domains,
+            domains: domains.clone(),
             limits,
             origins: Origins::default(),
             is_apihub: false,
@@ -76,7 +79,7 @@ impl Asked {
             admission: Admission {
                 guard: Guard::new("127.0.0.1".parse().unwrap(), vec!["ops.example".to_owned()]),
                 token: AdminToken::open(folder.path()).unwrap(),
-                access,
+                access: access.beside(),
             },
             routes: routes(state, vec![("bricks", part)], None),
             body_limits: LimitsConfig::default().body(BODY_BYTES_MAX),
@@ -88,6 +91,8 @@ impl Asked {
             folder,
             control,
             metrics,
+            access,
+            domains,
             front,
         }
     }
@@ -482,4 +487,79 @@ async fn requests_are_counted_by_what_they_ask() {
     ] {
         assert!(text.lines().any(|it| it == line), "{line} is not in {text}");
     }
+}
+
+#[tokio::test]
+async fn guessing_keeps_no_operator_away() {
+    let asked = Asked::new();
+    let new = NewKey {
+        name: "an operator".to_owned(),
+        grants: vec!["*:operate".parse().unwrap()],
+        quotas: Quotas::default(),
+        expires_ms: None,
+    };
+    let event = Event::new("key.create", "a test", 1);
+    let (_, key) = asked.control.create_key(new, event, 1).unwrap();
+    let key = key.reveal();
+    let status = "/admin/v1/status";
+    // Where wallets ask.
+    let guess = KeyText::random().unwrap().reveal();
+    let mut headers = http::HeaderMap::new();
+    headers.insert("x-api-key", guess.parse().unwrap());
+    loop {
+        let peer = Peer::plain(peer());
+        let refused = asked
+            .access
+            .authenticate(&peer, &headers)
+            .await
+            .unwrap_err();
+        if refused.status() == StatusCode::TOO_MANY_REQUESTS {
+            break;
+        }
+        assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    }
+    let by_key = [("authorization", ""), ("x-api-key", key.as_str())];
+    let (answered, _) = asked.ask(Method::GET, status, &by_key, "").await;
+    assert_eq!(answered, 200);
+    // At the admin listener itself.
+    let wrong = [("authorization", "Bearer kiln_admin_wrong")];
+    while asked.ask(Method::GET, status, &wrong, "").await.0 != 429 {}
+    let (answered, _) = asked.ask(Method::GET, status, &[], "").await;
+    assert_eq!(answered, 200);
+}
+
+#[tokio::test]
+async fn what_comes_from_foreign_pages_is_recorded() {
+    let asked = Asked::new();
+    let status = "/admin/v1/status";
+    for (header, value, act) in [
+        ("host", "evil.example", "refused.foreign-host"),
+        ("origin", "http://evil.example", "refused.foreign-origin"),
+        ("sec-fetch-site", "cross-site", "refused.foreign-origin"),
+        ("content-length", "2", "refused.malformed-request"),
+    ] {
+        asked.ask(Method::GET, status, &[(header, value)], "").await;
+        let newest = asked.control.audit(None, 1).unwrap();
+        assert_eq!(newest[0].act, act, "{header}");
+        assert_eq!(newest[0].address, "127.0.0.1");
+    }
+}
+
+#[tokio::test]
+async fn a_domain_that_was_disabled_once_is_served_when_it_is_added() {
+    let asked = Asked::new();
+    let name = "research".parse().unwrap();
+    // It stood in the configuration then.
+    asked.domains.set_disabled(&name, true);
+    let quota = json!({ "bricksPerDay": 7 });
+    let wish = json!({ "settings": { "name": "research", "anonymous": "read", "quota": { "bricks_per_day": 7 } } });
+    let path = "/admin/v1/domains";
+    let (status, body) = asked.ask(Method::POST, path, &[], &wish.to_string()).await;
+    assert_eq!(status, 201, "{body}");
+    assert!(body.contains("\"disabled\":false"), "{body}");
+    assert!(!asked.domains.table().is_disabled(&name));
+    let newest = asked.control.audit(None, 1).unwrap();
+    assert_eq!(newest[0].act, "domain.add");
+    let detail = json!({ "anonymous": "read", "quota": quota });
+    assert_eq!(newest[0].detail, detail);
 }

@@ -136,7 +136,7 @@ impl Control {
     /// # Errors
     /// [`ControlError`].
     pub fn audit(&self, before: Option<u64>, most: u32) -> Result<Vec<AuditRecord>, ControlError> {
-        self.write_all_refusals()?;
+        self.write_refusals_before_a_look();
         let before = before.map_or(i64::MAX, stored_ms);
         self.read(|transaction| {
             let clause = "WHERE number < ?1 ORDER BY number DESC LIMIT ?2";
@@ -149,7 +149,7 @@ impl Control {
     /// # Errors
     /// [`ControlError`]; that the log is broken is no error of the walk.
     pub fn check_audit(&self) -> Result<AuditCheck, ControlError> {
-        self.write_all_refusals()?;
+        self.write_refusals_before_a_look();
         let mut check = AuditCheck {
             records: 0,
             head: HASH_OF_NOTHING,

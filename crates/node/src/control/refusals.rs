@@ -1,6 +1,7 @@
 //! Refusals on their way to the audit log: collected in memory, equal ones summed up, written in
 //! one transaction now and then. A flood of them costs a look-up each, and neither a sync nor, in
-//! the long run, more than one record a second. A crash loses those of the last second.
+//! the long run, more than one record a second. A crash loses those that are not written yet: of the
+//! last second, in a flood of the last minute.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -84,8 +85,16 @@ impl Control {
         self.write_taken(taken)
     }
 
-    /// Writes all that was noted: before somebody looks.
-    pub(crate) fn write_all_refusals(&self) -> Result<(), ControlError> {
+    /// Writes all that was noted: before somebody looks. What cannot be written waits, and what is
+    /// there can be read all the same, above all on a full disk.
+    pub(super) fn write_refusals_before_a_look(&self) {
+        if let Err(error) = self.write_all_refusals() {
+            let error = anyhow::Error::from(error);
+            tracing::warn!("the newest refusals are not in the audit log yet: {error:#}");
+        }
+    }
+
+    fn write_all_refusals(&self) -> Result<(), ControlError> {
         let taken = self.refusals().take(Instant::now());
         self.write_taken(taken)
     }

@@ -281,3 +281,25 @@ fn quotas_of_domains_are_kept_and_learnt_from_other_processes() {
     let found = Control::open(&folder.path().join("data"));
     assert!(matches!(found, Err(ControlError::Corrupt(text)) if text.contains("default")));
 }
+
+#[test]
+fn what_is_recorded_can_be_read_when_nothing_can_be_written() {
+    let (folder, control) = opened();
+    control.record(&event()).unwrap();
+    let file = by_hand(&folder);
+    let full = "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END";
+    file.execute_batch(full).unwrap();
+    let refusal = Refusal {
+        act: "refused.unknown-key",
+        who: "unknown".to_owned(),
+        address: [127, 0, 0, 1].into(),
+        domain: String::new(),
+    };
+    control.note(refusal, 9);
+    assert_eq!(control.audit(None, 10).unwrap().len(), 1);
+    assert_eq!(control.check_audit().unwrap().records, 1);
+    // It is written as soon as it can be.
+    file.execute_batch("DROP TRIGGER full").unwrap();
+    let records = control.audit(None, 10).unwrap();
+    assert_eq!(records[0].act, "refused.unknown-key");
+}
