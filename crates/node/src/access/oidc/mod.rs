@@ -83,6 +83,9 @@ pub enum TokenFault {
     /// Its header asks for extensions that must be understood (`crit`).
     #[error("it needs extensions that are not known here")]
     Extensions,
+    /// It names a key that its issuer does not have, or the key is for another algorithm.
+    #[error("its key is none of its issuer's")]
+    UnknownKey,
     /// No key of the issuer made its signature.
     #[error("its signature is not by a key of its issuer")]
     Signature,
@@ -157,6 +160,9 @@ impl OidcIssuers {
             issuer: issuer.config.issuer.clone(),
             cause,
         })?;
+        if keys.fitting(&wanted).is_empty() {
+            return Err(invalid(TokenFault::UnknownKey));
+        }
         let (config, token) = (issuer.config.clone(), token.to_owned());
         // A signature is checked in some hundred microseconds, which is too long for a reactor.
         let judged = tokio::task::spawn_blocking(move || {

@@ -66,6 +66,8 @@ enum FetchFailure {
     UnsafeAddress { url: String, found: String },
     #[error("its keys were not fetched yet")]
     NotYet,
+    #[error("its keys were fetched a moment ago, and the token's was not among them")]
+    JustAsked,
 }
 
 impl KeySource {
@@ -98,7 +100,8 @@ impl KeySource {
         })
     }
 
-    /// The issuer's keys, with the wanted one among them if the issuer has it.
+    /// The issuer's keys. Without one that fits only if the issuer said so after the question came:
+    /// keys of before tell nothing of a new one.
     ///
     /// # Errors
     /// When there are none that are young enough, and none can be fetched.
@@ -107,30 +110,36 @@ impl KeySource {
         wanted: &Wanted,
     ) -> Result<Arc<Keys>, KeyFetchError> {
         let known = self.usable_keys();
-        if let Some((keys, age)) = known.filter(|(keys, _)| !keys.fitting(wanted).is_empty()) {
-            if age > self.fresh && self.may_ask(Instant::now()) {
+        if let Some((keys, fetched)) = known.filter(|(keys, _)| !keys.fitting(wanted).is_empty()) {
+            if fetched.elapsed() > self.fresh && self.may_ask(Instant::now()) {
                 drop(tokio::spawn(Arc::clone(self).ask()));
             }
             return Ok(keys);
         }
+        let came = Instant::now();
         if self.may_ask(Instant::now()) || self.asking.try_lock().is_err() {
             // In a task of its own: clients that hang up must not keep keys from arriving.
             drop(tokio::spawn(Arc::clone(self).ask()).await);
         }
-        if let Some((keys, _)) = self.usable_keys() {
+        let known = self.usable_keys();
+        let is_known = known.is_some();
+        let tell = |keys: &Keys, fetched| fetched >= came || !keys.fitting(wanted).is_empty();
+        if let Some((keys, _)) = known.filter(|(keys, fetched)| tell(keys, *fetched)) {
             return Ok(keys);
         }
+        let none = if is_known {
+            FetchFailure::JustAsked
+        } else {
+            FetchFailure::NotYet
+        };
         let failure = self.cache().failure.clone();
-        let failure = failure.unwrap_or_else(|| Arc::new(FetchFailure::NotYet));
-        Err(KeyFetchError(failure))
+        Err(KeyFetchError(failure.unwrap_or_else(|| Arc::new(none))))
     }
 
-    /// The keys that are there, with their age, if they may still be used.
-    fn usable_keys(&self) -> Option<(Arc<Keys>, Duration)> {
-        let cache = self.cache();
-        let (keys, fetched) = cache.keys.as_ref()?;
-        let age = fetched.elapsed();
-        (age <= self.usable).then(|| (Arc::clone(keys), age))
+    /// The keys that are there, with the time at which they came, if they may still be used.
+    fn usable_keys(&self) -> Option<(Arc<Keys>, Instant)> {
+        let known = self.cache().keys.clone();
+        known.filter(|(_, fetched)| fetched.elapsed() <= self.usable)
     }
 
     fn may_ask(&self, now: Instant) -> bool {
@@ -233,3 +242,6 @@ async fn read(mut answer: Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
     }
     Ok(Some(body))
 }
+
+#[cfg(test)]
+mod tests;
