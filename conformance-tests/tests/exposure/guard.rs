@@ -187,7 +187,9 @@ fn a_refusal_reaches_the_client_on_every_route_and_with_any_body() -> Result<()>
 #[test]
 fn a_trusted_proxy_speaks_for_its_clients_and_nobody_else_does() -> Result<()> {
     let limit = "[rate_limit]\nburst = 2\nrefill_per_second = 1";
-    let trusting = format!("{limit}\n[node]\ntrusted_proxies = [\"127.0.0.0/8\", \"10.0.0.0/8\"]");
+    let trusting = format!(
+        "{limit}\n[node]\ntrusted_proxies = [\"127.0.0.0/8\", \"10.0.0.0/8\"]\nanonymous_all_beyond_loopback = true"
+    );
     let left = |server: &Server, name: &str, value: &str| -> Result<(u16, Option<String>)> {
         let request = server.request("GET", "/livez").header(name, value);
         let reply = server.ask(&request)?;
@@ -211,7 +213,7 @@ fn a_trusted_proxy_speaks_for_its_clients_and_nobody_else_does() -> Result<()> {
     let foreign = server.ask(&foreign.header(custom, "192.0.2.5"))?;
     FOREIGN.check("a foreign host", &foreign);
     let server = Server::start(&format!(
-        "{limit}\n[node]\ntrusted_proxies = [\"10.0.0.0/8\"]"
+        "{limit}\n[node]\ntrusted_proxies = [\"10.0.0.0/8\"]\nanonymous_all_beyond_loopback = true"
     ))?;
     assert_eq!(left(&server, custom, "192.0.2.1")?.0, 403);
     Ok(())

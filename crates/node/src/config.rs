@@ -465,25 +465,32 @@ impl Config {
     }
 
     /// Refuses that everybody who reaches the node may do everything without bounds, unless it was
-    /// said by name.
+    /// said by name. A proxy that the node trusts is there to let others reach it.
     fn validate_anonymous(
         &self,
         place: &str,
         policy: AnonymousPolicy,
         quota: &Quotas,
     ) -> Result<(), ConfigError> {
-        let open = policy == AnonymousPolicy::All && !self.node.listen.ip().is_loopback();
+        let listen = self.node.listen;
+        let reach = if !listen.ip().is_loopback() {
+            format!("node.listen {listen} is reachable from other machines")
+        } else if !self.node.trusted_proxies.is_empty() {
+            "node.trusted_proxies lets other machines reach this node".to_owned()
+        } else {
+            return Ok(());
+        };
         let anonymous = &self.limits.anonymous;
         let is_bounded = anonymous.bytes_up_per_day.is_some()
             && (anonymous.storage_bytes.is_some() || quota.storage_bytes.is_some());
-        if open && !is_bounded && !self.node.anonymous_all_beyond_loopback {
+        let is_open = policy == AnonymousPolicy::All && !is_bounded;
+        if is_open && !self.node.anonymous_all_beyond_loopback {
             return Err(ConfigError::Invalid(format!(
-                "node.listen {} is reachable from other machines, and {place} is \"all\": anyone \
+                "{reach}, and {place} is \"all\": anyone \
                  may overwrite documents and fill the disk; set it to \"anchor\" (all that wallets \
                  need), \"read\" or \"none\"; or bound it by limits.anonymous.bytes_up_per_day and \
                  .storage_bytes (or the domain's quota.storage_bytes); or set \
-                 node.anonymous_all_beyond_loopback = true",
-                self.node.listen
+                 node.anonymous_all_beyond_loopback = true"
             )));
         }
         Ok(())

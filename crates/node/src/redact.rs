@@ -31,6 +31,7 @@ impl Config {
                 evm.rpc = redact(&evm.rpc, Shown::Host);
             }
         }
+        shown.otlp.endpoint = redact(&shown.otlp.endpoint, Shown::WithPath);
         let is_redacted = shown != *self;
         (shown, is_redacted)
     }
@@ -68,6 +69,18 @@ fn redact(address: &str, shown: Shown) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_address_of_the_collector_is_shown_without_its_query() {
+        let endpoint = "https://collector.example/v1/traces?token=secret";
+        let config: Config = toml::from_str(&format!("[otlp]\nendpoint = \"{endpoint}\"")).unwrap();
+        let (shown, is_redacted) = config.redacted();
+        let expected = "https://collector.example/v1/traces?REDACTED";
+        assert_eq!(
+            (shown.otlp.endpoint.as_str(), is_redacted),
+            (expected, true)
+        );
+    }
 
     #[test]
     fn what_may_be_a_secret_is_not_shown_and_the_rest_is() {

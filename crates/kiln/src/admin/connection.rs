@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::{Client, Method, StatusCode, header};
 use serde_json::Value;
-use url::Url;
+use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use super::AdminArgs;
@@ -241,11 +241,33 @@ fn parse(text: &str) -> Result<Url, Failure> {
             "does not begin with http:// or https:// and a host",
         ));
     }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refused("holds a user or a password")
+            .next("take them out of --url; the credential is read from --token-file"));
+    }
+    if url.scheme() == "http" && !is_here(&url) {
+        return Err(refused(
+            "is on another machine, and the credential would cross the network in clear",
+        )
+        .next(
+            "come in through `ssh -L 8081:127.0.0.1:PORT HOST` or `kubectl port-forward`, and \
+                 give --url http://127.0.0.1:8081",
+        ));
+    }
     if !url.path().ends_with('/') {
         let path = format!("{}/", url.path());
         url.set_path(&path);
     }
     Ok(url)
+}
+
+fn is_here(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 /// The admin listeners of the processes that run on a data folder.
@@ -314,6 +336,30 @@ mod tests {
         );
         for bad in ["", "127.0.0.1:8081", "ftp://host", "http://"] {
             assert_eq!(parse(bad).unwrap_err().exit(), Exit::Usage, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_credential_is_never_sent_in_clear_to_another_machine() {
+        for good in [
+            "http://localhost:1",
+            "http://127.0.0.9:1",
+            "http://[::1]:1",
+            "https://elsewhere.example",
+        ] {
+            parse(good).unwrap();
+        }
+        for bad in [
+            "http://elsewhere.example",
+            "http://192.0.2.1:8081",
+            "http://[2001:db8::1]",
+            "http://localhost.evil.example",
+            "https://me@ops.example",
+            "https://me:secret@ops.example",
+        ] {
+            let refused = parse(bad).unwrap_err();
+            assert_eq!(refused.exit(), Exit::Usage, "{bad}");
+            assert!(!format!("{refused:?}").contains("secret"), "{bad}");
         }
     }
 }

@@ -74,6 +74,24 @@ fn only_who_keeps_logs_needs_their_names() {
 }
 
 #[test]
+fn who_is_let_in_by_a_proxy_is_bounded_like_who_comes_from_beyond_loopback() {
+    let proxied = "[node]\ntrusted_proxies = [\"127.0.0.1/32\"]\n";
+    let refused = load(proxied, &[]).unwrap_err().to_string();
+    assert!(refused.contains("node.trusted_proxies"), "{refused}");
+    assert!(
+        refused.contains("anonymous_all_beyond_loopback"),
+        "{refused}"
+    );
+    for more in [
+        "anonymous_all_beyond_loopback = true",
+        "[access]\nanonymous = \"anchor\"",
+        "[limits.anonymous]\nbytes_up_per_day = 1\nstorage_bytes = 1",
+    ] {
+        load(&format!("{proxied}{more}"), &[]).unwrap();
+    }
+}
+
+#[test]
 fn mistakes_are_refused_and_named() {
     let check = |text: &str, environment: &[(&str, &str)], part: &str| {
         let error = anyhow::Error::from(load(text, environment).unwrap_err());
