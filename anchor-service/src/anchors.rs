@@ -215,7 +215,8 @@ pub(crate) fn ledger_error(id: &str, error: LedgerError) -> ApiError {
                 "the quota of the domain is {limit} {what}, {used} are in use, and what was sent \
                  needs {asked} more; nothing of it was written, and what is there stays readable"
             ),
-        ),
+        )
+        .of_quota(),
         LedgerError::Contended => {
             ApiError::unavailable("other writers keep changing this anchor; try again", 1)
         }

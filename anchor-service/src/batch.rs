@@ -13,7 +13,7 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use keyssi::AnchorId;
 use ledger::{BatchError, Entry, Intent, LedgerError};
-use node::{ApiError, Caller, Right};
+use node::{Allowance, ApiError, Caller, Right};
 use serde::Deserialize;
 
 use crate::Anchors;
@@ -81,6 +81,10 @@ pub(crate) async fn write(
     let Some(backend) = ledgers.first() else {
         return Err(ApiError::bad_request("the array names no anchor"));
     };
+    let allowance = Allowance::of(head)?;
+    for backend in &ledgers {
+        allowance.enter(&backend.config.name, bytes.len() as u64)?;
+    }
     let reserved = service.reserve(head, &entries)?;
     let written = backend.ledger.write_all(entries).await;
     reserved.end(written.is_ok());

@@ -14,7 +14,7 @@ use futures_util::stream;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use keyssi::{BrickHash, Domain};
-use node::{ApiError, Caller, Right};
+use node::{Allowance, ApiError, Caller, Right};
 
 use crate::conditional::is_known;
 use crate::format::{self, Format};
@@ -69,7 +69,8 @@ pub(crate) async fn get(
     }
 }
 
-/// Looks in every domain that the caller may read.
+/// Looks in every domain that the caller may read. The request and its answer count to the one in
+/// which the brick is found; where that one has no more to give, the next is looked in.
 async fn find(
     bricks: &Bricks,
     hash: BrickHash,
@@ -77,7 +78,8 @@ async fn find(
     form: &Form,
     head: &Parts,
 ) -> Result<Option<Response>, ApiError> {
-    let caller = Caller::of(head)?;
+    let (caller, allowance) = (Caller::of(head)?, Allowance::of(head)?);
+    let mut refused = None;
     let table = bricks.domains.table();
     let readable = table.names().filter(|it| caller.may(it, Right::Read));
     for domain in readable {
@@ -85,6 +87,10 @@ async fn find(
         let Some(size) = size else {
             continue;
         };
+        if let Err(refusal) = allowance.enter(domain, 0) {
+            refused = Some(refusal);
+            continue;
+        }
         let brick = (domain, hash, size);
         let answer = match format {
             Format::Raw => read::whole_or_part(bricks, brick, form, head).await?,
@@ -94,7 +100,7 @@ async fn find(
             return Ok(answer);
         }
     }
-    Ok(None)
+    refused.map_or(Ok(None), Err)
 }
 
 /// An archive of one brick; `None` when it has gone.

@@ -231,7 +231,8 @@ fn store_error(error: BrickStoreError) -> ApiError {
                  more; nothing of it was stored, and what is stored stays readable",
                 unit = which.unit()
             ),
-        ),
+        )
+        .of_quota(),
         BrickStoreError::HashMismatch { .. }
         | BrickStoreError::Corrupt(_)
         | BrickStoreError::Quarantined { .. } => ApiError::new(

@@ -47,16 +47,16 @@ pub(crate) async fn store(
     puts.map_err(store_error)
 }
 
-/// Counts bricks as those of today. When they are too many, those that are there already are not
-/// counted: they are answered however much was used.
+/// Counts bricks as those of today. Where the day is limited, those that are there already are not
+/// counted, not even while the request runs: they are answered however much was used.
 async fn reserve(
     bricks: &Bricks,
     allowance: &Allowance,
     domain: &Domain,
     sent: &[(BrickHash, Bytes)],
 ) -> Result<Reserved, ApiError> {
-    if let Ok(reserved) = allowance.bricks(domain, sent.len() as u64) {
-        return Ok(reserved);
+    if !allowance.limits_bricks(domain) {
+        return allowance.bricks(domain, sent.len() as u64);
     }
     let hashes = sent.iter().map(|(hash, _)| *hash).collect();
     let found = bricks.store.which_are_there(domain, hashes).await;

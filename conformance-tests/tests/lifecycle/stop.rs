@@ -199,3 +199,14 @@ fn a_signal_right_after_the_line_is_not_too_early() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_hangup_ends_no_node_also_where_there_is_nothing_to_reload() -> Result<()> {
+    let server = Server::start("")?;
+    server.process().hang_up()?;
+    // The signal is handled before a later one: the good end is that of SIGTERM.
+    let (process, _folder) = server.into_parts();
+    let status = process.stop()?;
+    assert_eq!(status.code(), Some(0), "{status}");
+    Ok(())
+}

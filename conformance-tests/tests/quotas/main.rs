@@ -19,9 +19,10 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use keyssi::BrickHash;
+use sha2::{Digest as _, Sha256};
 use testkit::binaries::Binary;
 use testkit::caller::Caller;
-use testkit::http::{Body, Reply};
+use testkit::http::{Body, Reply, Request, ask};
 use testkit::owner::{FIRST_MS, Owner};
 use testkit::process::{Launch, NodeProcess};
 use testkit::random::Random;
@@ -198,6 +199,55 @@ fn bytes_of_a_day_are_counted_as_they_come_and_over_a_restart() -> Result<()> {
         refused.text()
     );
     ensure!(process.stop()?.success());
+    Ok(())
+}
+
+#[test]
+fn what_was_stored_is_acknowledged_and_no_way_leads_around_a_domain() -> Result<()> {
+    let config = "[metrics]\nlisten = \"127.0.0.1:0\"\n\
+                  [[domain]]\nname = \"default\"\nquota = { bytes_down_per_day = 1000, storage_bytes = 5000 }\n\
+                  [[domain]]\nname = \"slow\"\nquota = { requests_per_second = 1 }";
+    let server = Server::start(config)?;
+    let bytes = brick(1, 2_000);
+    for _ in 0..100 {
+        // Some 60 bytes each: more than a day allows, and no reason to withhold what was done.
+        let reply = server.put(PUT, bytes.clone())?;
+        ensure!(reply.status == 201, "{} {}", reply.status, reply.text());
+    }
+    let target = format!("/bricking/default/get-brick/{}", name(&bytes));
+    // CIDv1 in base16: raw, SHA-256.
+    let digest = Sha256::digest(&bytes);
+    let digits: Vec<_> = digest.iter().map(|it| format!("{it:02x}")).collect();
+    let cid = format!("f01551220{}", digits.concat());
+    for target in [target, format!("/ipfs/{cid}")] {
+        let reply = server.fetch(&target)?;
+        ensure!(
+            reply.status == 413 && message(&reply).starts_with("domain default may have"),
+            "{target}: {} {}",
+            reply.status,
+            reply.text()
+        );
+    }
+    let full = server.put(PUT, brick(2, 4_000))?;
+    ensure!(full.status == 507, "{} {}", full.status, full.text());
+    let metrics = server.process().further_address("metrics");
+    let metrics = metrics.map_err(anyhow::Error::msg)?;
+    let request = Request::to(metrics, "GET", "/metrics");
+    let text = ask(metrics, &request)?.text();
+    let line = "kiln_refusals_total{reason=\"quota\"} 3";
+    ensure!(text.lines().any(|it| it == line), "{text}");
+
+    let owner = Owner::new(&"slow".parse()?, &[7; 32])?;
+    let value = owner.sign("a", FIRST_MS)?;
+    let batch = serde_json::json!([{ "anchorId": owner.id(), "anchorValue": value }]);
+    let target = "/anchor/create-or-update-multiple-anchors";
+    let mut caller = Caller::new(server.address());
+    let mut answers = Vec::new();
+    for _ in 0..50 {
+        let reply = caller.call("PUT", target, Some(batch.to_string().into_bytes()))?;
+        answers.push(reply.status);
+    }
+    ensure!(answers.contains(&429), "{answers:?}");
     Ok(())
 }
 

@@ -10,12 +10,16 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
+use crate::metrics::Refusal;
+
 /// An error as a client sees it.
 #[derive(Debug)]
 pub struct ApiError {
     status: StatusCode,
     message: String,
     retry_after_s: Option<u32>,
+    /// Why, where the status alone does not tell.
+    reason: Option<Refusal>,
     cause: Option<anyhow::Error>,
 }
 
@@ -27,6 +31,7 @@ impl ApiError {
             status,
             message: message.into(),
             retry_after_s: None,
+            reason: None,
             cause: None,
         }
     }
@@ -60,6 +65,13 @@ impl ApiError {
         let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, message);
         error.retry_after_s = Some(retry_after_s);
         error
+    }
+
+    /// Counts it among the refusals because of a quota, whatever its status.
+    #[must_use]
+    pub fn of_quota(mut self) -> Self {
+        self.reason = Some(Refusal("quota"));
+        self
     }
 
     /// The status that the client will see.
@@ -100,6 +112,9 @@ impl IntoResponse for ApiError {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(reason) = self.reason {
+            response.extensions_mut().insert(reason);
         }
         response
     }

@@ -232,16 +232,23 @@ impl Front {
     /// Keeps the request within what its caller may use.
     async fn limited(&self, allowance: Allowance, path: &str, request: Request<Body>) -> Response {
         let (mut head, body) = request.into_parts();
+        let may_write = read_only::may_write(&head.method, path);
         let body = match allowance.admit(&head.headers, body) {
             Ok(body) => body,
             Err((refusal, body)) => {
                 crate::body::discard(&head.headers, body).await;
-                return because(Refusal("quota"), refusal.into_response());
+                return refusal.into_response();
             }
         };
         head.extensions.insert(allowance.clone());
         let answer = self.route(path, None, Request::from_parts(head, body));
-        allowance.count_answer(answer.await)
+        let answer = answer.await;
+        // What was stored is acknowledged, however much was read today.
+        if may_write || !answer.status().is_success() {
+            allowance.count_told(answer)
+        } else {
+            allowance.count_read(answer)
+        }
     }
 
     async fn route(&self, path: &str, remaining: Option<u32>, request: Request<Body>) -> Response {

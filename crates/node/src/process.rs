@@ -254,8 +254,9 @@ impl Setup {
         let metrics_listener = self.metrics_listener()?;
         // From the announcement on a signal must end the process in good order.
         let stop = stop_signal()?;
-        if let Some(tls) = &self.tls {
-            tls.watch()?;
+        match &self.tls {
+            Some(tls) => tls.watch()?,
+            None => outlive_hangups()?,
         }
         announce(&format!(
             "listening on {}://{address}",
@@ -358,6 +359,9 @@ impl Setup {
                 register.with_context(|| format!("the metrics of {}", part.name))?;
             }
         }
+        let names: Vec<_> = readiness.iter().map(|(name, _)| *name).collect();
+        let taken_up = self.limits.take_up(&names);
+        taken_up.context("what was used today, in the control database")?;
         let read_only = ReadOnly::new(config.node.read_only, self.read_only_files.clone());
         admin::restore_read_only(&self.control, &read_only)
             .context("the read-only mode in the control database")?;
@@ -504,6 +508,18 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
         }
         tracing::info!("stopping: no new connections; what is in flight ends");
     })
+}
+
+/// Where nothing is loaded again on SIGHUP, it must not end the process either.
+fn outlive_hangups() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::info!("SIGHUP: there is nothing to reload without tls.certificate");
+        }
+    });
+    Ok(())
 }
 
 /// Takes as many file descriptors as the system allows: each connection is one.

@@ -1,9 +1,9 @@
 //! What one request may use.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
@@ -24,8 +24,8 @@ struct Inner {
     caller: Limited,
     /// To whom bricks count.
     account: String,
-    /// The caller, and the domain if the path names it.
-    of: Vec<Limited>,
+    /// The caller, the domain if the path names it, and those that were entered.
+    of: Mutex<Vec<Limited>>,
 }
 
 /// What a put of bricks must fit into.
@@ -63,7 +63,7 @@ impl Allowance {
             limits,
             caller,
             account,
-            of,
+            of: Mutex::new(of),
         }))
     }
 
@@ -77,6 +77,37 @@ impl Allowance {
             let text = "the node does not know who calls";
             ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, text).because(cause)
         })
+    }
+
+    /// Takes the request from a domain too that its path does not name, with the bytes of its body,
+    /// and has those of its answer counted there. A second time it changes nothing.
+    ///
+    /// # Errors
+    /// As [`Allowance::bricks`]; nothing is counted in the domain then.
+    pub fn enter(&self, domain: &Domain, body_bytes: u64) -> Result<(), ApiError> {
+        let Some(limited) = self.0.limits.limited(domain) else {
+            return Ok(());
+        };
+        let mut of = self.subjects();
+        if of.iter().any(|it| it.subject == limited.subject) {
+            return Ok(());
+        }
+        let (tallies, only) = (self.0.limits.tallies(), [limited]);
+        let now = (Instant::now(), clock_ms());
+        let day = tallies.count(&only, Daily::BytesUp, body_bytes, now)?;
+        if let Err(refused) = tallies.take_request(&only, now.0) {
+            tallies.give_back(&only, Daily::BytesUp, body_bytes, (now.0, day));
+            return Err(refused.into());
+        }
+        of.extend(only);
+        Ok(())
+    }
+
+    /// Whether the new bricks of a day are limited in a domain, for this caller.
+    #[must_use]
+    pub fn limits_bricks(&self, domain: &Domain) -> bool {
+        let of_domain = self.0.limits.of_domain(domain).bricks_per_day;
+        self.0.caller.limits(Daily::Bricks) || of_domain.is_some()
     }
 
     /// What the bricks of a put must fit into.
@@ -130,38 +161,58 @@ impl Allowance {
     /// back untouched.
     pub(crate) fn admit(&self, headers: &HeaderMap, body: Body) -> Result<Body, (ApiError, Body)> {
         let tallies = self.0.limits.tallies();
-        if let Err(refused) = tallies.take_request(&self.0.of, Instant::now()) {
+        if let Err(refused) = tallies.take_request(&self.subjects(), Instant::now()) {
             return Err((refused.into(), body));
         }
         // One that is no number is refused where the body is received.
         let stated = crate::body::content_length(headers).ok().flatten();
-        counted::count(body, stated, self, Daily::BytesUp)
-            .map_err(|(refused, body)| (refused.into(), body))
+        counted::request(body, stated, self).map_err(|(refused, body)| (refused.into(), body))
     }
 
-    /// Counts the bytes of an answer as they go out; one that states more than is left of the day is
-    /// replaced by a refusal.
-    pub(crate) fn count_answer(&self, answer: Response) -> Response {
+    /// Counts the bytes of what was read as they go out; an answer that states more than is left of
+    /// the day is replaced by a refusal.
+    pub(crate) fn count_read(&self, answer: Response) -> Response {
         let (head, body) = answer.into_parts();
-        let stated = body.size_hint().exact();
-        match counted::count(body, stated, self, Daily::BytesDown) {
+        match counted::answer(body, self) {
             Ok(body) => Response::from_parts(head, body),
-            Err((refused, _)) => ApiError::from(refused).into_response(),
+            Err(refused) => ApiError::from(refused).into_response(),
         }
     }
 
+    /// Counts the bytes of an answer that must not be lost: what a write has come to, or an error.
+    pub(crate) fn count_told(&self, answer: Response) -> Response {
+        answer.map(|body| counted::answer_unbounded(body, self))
+    }
+
     pub(super) fn limits(&self, what: Daily) -> bool {
-        self.0.of.iter().any(|limited| limited.limits(what))
+        self.subjects().iter().any(|limited| limited.limits(what))
+    }
+
+    pub(super) fn require_room(&self, what: Daily, amount: u64) -> Result<(), Refused> {
+        let now = (Instant::now(), clock_ms());
+        let tallies = self.0.limits.tallies();
+        tallies.require_room(&self.subjects(), what, amount, now)
     }
 
     pub(super) fn count(&self, what: Daily, amount: u64) -> Result<u64, Refused> {
         let now = (Instant::now(), clock_ms());
-        self.0.limits.tallies().count(&self.0.of, what, amount, now)
+        let tallies = self.0.limits.tallies();
+        tallies.count(&self.subjects(), what, amount, now)
+    }
+
+    pub(super) fn add(&self, what: Daily, amount: u64) {
+        let now = (Instant::now(), clock_ms());
+        let tallies = self.0.limits.tallies();
+        tallies.add(&self.subjects(), what, amount, now);
     }
 
     pub(super) fn give_back(&self, what: Daily, amount: u64, day: u64) {
         let tallies = self.0.limits.tallies();
-        tallies.give_back(&self.0.of, what, amount, (Instant::now(), day));
+        tallies.give_back(&self.subjects(), what, amount, (Instant::now(), day));
+    }
+
+    fn subjects(&self) -> MutexGuard<'_, Vec<Limited>> {
+        self.0.of.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -181,12 +232,13 @@ impl From<Refused> for ApiError {
             text,
             retry_after_s,
         } = refused;
-        match retry_after_s {
+        let refusal = match retry_after_s {
             Some(seconds) => Self::slow_down(text, seconds),
             None => Self::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 format!("{text}, which is more than a whole day allows; send less at once"),
             ),
-        }
+        };
+        refusal.of_quota()
     }
 }

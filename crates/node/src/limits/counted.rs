@@ -18,34 +18,79 @@ struct Counted {
     /// Bytes that are counted already, and the day on which.
     reserved: u64,
     day: u64,
-    /// The rest of a refused body passes uncounted: it is read only to be thrown away.
-    is_over: bool,
+    bound: Bound,
 }
 
-/// Counts a body's bytes: all that it states before it begins, or piece by piece.
+/// What becomes of a body that is more than a day allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bound {
+    /// It is cut off where it goes over.
+    Holds,
+    /// It was cut off. The rest passes uncounted: it is read only to be thrown away.
+    Over,
+    /// It passes, and is counted.
+    Lifted,
+}
+
+/// Counts the bytes of a request piece by piece. Those that it states must fit, and are not counted
+/// before they come: else whoever states much and sends nothing would use up the day of others.
 ///
 /// # Errors
 /// When it states more than is left of the day; the body comes back untouched.
-pub(crate) fn count(
+pub(crate) fn request(
     body: Body,
     stated: Option<u64>,
     allowance: &Allowance,
-    what: Daily,
 ) -> Result<Body, (Refused, Body)> {
-    if !allowance.limits(what) {
-        return Ok(body);
+    let what = Daily::BytesUp;
+    match allowance.require_room(what, stated.unwrap_or(0)) {
+        Ok(()) => Ok(Counted::within(body, allowance, what, (0, 0), Bound::Holds)),
+        Err(refused) => Err((refused, body)),
     }
-    let reserved = stated.unwrap_or(0);
-    match allowance.count(what, reserved) {
-        Ok(day) => Ok(Body::new(Counted {
+}
+
+/// Counts the bytes of an answer: all that it states before it begins, or piece by piece.
+///
+/// # Errors
+/// When it states more than is left of the day.
+pub(crate) fn answer(body: Body, allowance: &Allowance) -> Result<Body, Refused> {
+    let what = Daily::BytesDown;
+    let stated = body.size_hint().exact().unwrap_or(0);
+    let day = allowance.count(what, stated)?;
+    Ok(Counted::within(
+        body,
+        allowance,
+        what,
+        (stated, day),
+        Bound::Holds,
+    ))
+}
+
+/// Counts the bytes of an answer that goes out however much was used.
+pub(crate) fn answer_unbounded(body: Body, allowance: &Allowance) -> Body {
+    Counted::within(body, allowance, Daily::BytesDown, (0, 0), Bound::Lifted)
+}
+
+impl Counted {
+    /// The body as it is where nobody counts.
+    fn within(
+        body: Body,
+        allowance: &Allowance,
+        what: Daily,
+        (reserved, day): (u64, u64),
+        bound: Bound,
+    ) -> Body {
+        if !allowance.limits(what) {
+            return body;
+        }
+        Body::new(Self {
             body,
             allowance: allowance.clone(),
             what,
             reserved,
             day,
-            is_over: false,
-        })),
-        Err(refused) => Err((refused, body)),
+            bound,
+        })
     }
 }
 
@@ -63,13 +108,17 @@ impl HttpBody for Counted {
             None => return Poll::Ready(None),
         };
         let bytes = frame.data_ref().map_or(0, |piece| piece.len() as u64);
-        if !self.is_over {
-            let known = bytes.min(self.reserved);
-            self.reserved -= known;
-            if let Err(refused) = self.allowance.count(self.what, bytes - known) {
-                self.is_over = true;
-                return Poll::Ready(Some(Err(refused.into())));
+        let known = bytes.min(self.reserved);
+        self.reserved -= known;
+        match self.bound {
+            Bound::Holds => {
+                if let Err(refused) = self.allowance.count(self.what, bytes - known) {
+                    self.bound = Bound::Over;
+                    return Poll::Ready(Some(Err(refused.into())));
+                }
             }
+            Bound::Lifted => self.allowance.add(self.what, bytes - known),
+            Bound::Over => {}
         }
         Poll::Ready(Some(Ok(frame)))
     }

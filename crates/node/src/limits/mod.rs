@@ -15,7 +15,7 @@ mod tally;
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use keyssi::{BrickHash, Domain};
@@ -45,6 +45,8 @@ pub struct Limits(Arc<Inner>);
 
 struct Inner {
     tallies: Tallies,
+    /// Of which parts the process consists: others on the same data folder count for themselves.
+    parts: OnceLock<String>,
     /// Of each address.
     anonymous: Quotas,
     /// Of each credential that has none of its own.
@@ -83,7 +85,7 @@ pub struct UsedToday {
 }
 
 impl Limits {
-    /// The limits of a node; what was counted today before a restart is taken up.
+    /// The limits of a node.
     ///
     /// # Errors
     /// When `control.db` cannot be read.
@@ -92,18 +94,28 @@ impl Limits {
         domains: Domains,
         config: &LimitsConfig,
     ) -> Result<Self, ControlError> {
-        let tallies = Tallies::default();
-        let now = Instant::now();
-        for (subject, day) in store::used(&control)? {
-            tallies.restore(&subject, day, now);
-        }
         Ok(Self(Arc::new(Inner {
-            tallies,
+            tallies: Tallies::default(),
+            parts: OnceLock::new(),
             anonymous: config.anonymous,
             credential: config.credential,
             domains,
             control,
         })))
+    }
+
+    /// Says which parts the process consists of, and takes up what such a one had counted today
+    /// before. From then on the counters can be written down.
+    ///
+    /// # Errors
+    /// When `control.db` cannot be read.
+    pub(crate) fn take_up(&self, parts: &[&str]) -> Result<(), ControlError> {
+        let parts = self.0.parts.get_or_init(|| parts.join("+"));
+        let now = Instant::now();
+        for (subject, day) in store::used(&self.0.control, parts)? {
+            self.0.tallies.restore(&subject, day, now);
+        }
+        Ok(())
     }
 
     /// What a request may use. `domain` is the one that its path names, if it is served.
@@ -192,9 +204,16 @@ impl Limits {
 
     /// Writes down the counters of the day that have changed.
     fn write_down(&self) -> Result<(), ControlError> {
+        let Some(parts) = self.0.parts.get() else {
+            return Ok(());
+        };
         let now_ms = clock_ms();
         let changed = self.0.tallies.changed(now_ms);
-        store::write_used(&self.0.control, Day::of(now_ms), &changed)
+        let written = store::write_used(&self.0.control, parts, Day::of(now_ms), &changed);
+        if written.is_err() {
+            self.0.tallies.put_back(&changed);
+        }
+        written
     }
 
     /// Begins to write the counters down every few seconds. Must be called within a runtime.
@@ -277,3 +296,6 @@ fn network(address: IpAddr) -> IpAddr {
         v4 @ IpAddr::V4(_) => v4,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,8 +8,8 @@ use crate::control::{Control, ControlError};
 const ACCOUNT: &str = "account:";
 const DOMAIN: &str = "domain:";
 
-/// What accounts and domains had used when it was written down last.
-pub(super) fn used(control: &Control) -> Result<Vec<(Subject, Day)>, ControlError> {
+/// What accounts and domains had used in a process of these parts when it was written down last.
+pub(super) fn used(control: &Control, parts: &str) -> Result<Vec<(Subject, Day)>, ControlError> {
     control.read(|transaction| {
         let mut found = transaction.prepare(
             "SELECT subject, day, bytes_up, bytes_down, bricks, anchors FROM used_today",
@@ -31,16 +31,17 @@ pub(super) fn used(control: &Control) -> Result<Vec<(Subject, Day)>, ControlErro
         let mut used = Vec::new();
         for row in rows {
             let (name, day) = row?;
-            // What is none of ours counts for nobody.
-            used.extend(subject(&name).map(|subject| (subject, day)));
+            // What is none of ours does not count here.
+            used.extend(subject(parts, &name).map(|subject| (subject, day)));
         }
         Ok(used)
     })
 }
 
-/// Writes down what was used on a day, and forgets the days before.
+/// Writes down what was used on a day in a process of these parts, and forgets the days before.
 pub(super) fn write_used(
     control: &Control,
+    parts: &str,
     today: Day,
     changed: &[(Subject, Day)],
 ) -> Result<(), ControlError> {
@@ -59,7 +60,9 @@ pub(super) fn write_used(
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?;
         for (subject, day) in changed {
-            let Some(name) = name(subject) else { continue };
+            let Some(name) = name(parts, subject) else {
+                continue;
+            };
             let numbers = [
                 day.number,
                 day.bytes_up,
@@ -74,18 +77,68 @@ pub(super) fn write_used(
     })
 }
 
-fn name(subject: &Subject) -> Option<String> {
+/// Services that run apart on one data folder each have a row for a subject.
+fn name(parts: &str, subject: &Subject) -> Option<String> {
     match subject {
         Subject::Address(_) => None,
-        Subject::Account(account) => Some(format!("{ACCOUNT}{account}")),
-        Subject::Domain(domain) => Some(format!("{DOMAIN}{domain}")),
+        Subject::Account(account) => Some(format!("{parts}/{ACCOUNT}{account}")),
+        Subject::Domain(domain) => Some(format!("{parts}/{DOMAIN}{domain}")),
     }
 }
 
-fn subject(name: &str) -> Option<Subject> {
+fn subject(parts: &str, name: &str) -> Option<Subject> {
+    let name = name.strip_prefix(parts)?.strip_prefix('/')?;
     if let Some(account) = name.strip_prefix(ACCOUNT) {
         return Some(Subject::Account(account.into()));
     }
     let domain = name.strip_prefix(DOMAIN)?;
     domain.parse().ok().map(Subject::Domain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_that_run_apart_do_not_overwrite_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let control = Control::open(folder.path()).unwrap();
+        let day = |bricks, anchors| Day {
+            number: 20_000,
+            bricks,
+            anchors,
+            ..Day::default()
+        };
+        for subject in [
+            Subject::Domain("default".parse().unwrap()),
+            Subject::Account("key/0123456789ab".into()),
+        ] {
+            let write = |parts, day: Day| {
+                let changed = [(subject.clone(), day)];
+                write_used(
+                    &control,
+                    parts,
+                    Day {
+                        bricks: 0,
+                        anchors: 0,
+                        ..day
+                    },
+                    &changed,
+                )
+                .unwrap();
+            };
+            write("bricks", day(4, 0));
+            write("anchors", day(0, 7));
+            let used = |parts| {
+                let found = used(&control, parts).unwrap();
+                found
+                    .into_iter()
+                    .find(|(of, _)| *of == subject)
+                    .map(|it| it.1)
+            };
+            assert_eq!(used("bricks"), Some(day(4, 0)));
+            assert_eq!(used("anchors"), Some(day(0, 7)));
+            assert_eq!(used("bricks+anchors"), None);
+        }
+    }
 }

@@ -184,42 +184,29 @@ impl Tallies {
         amount: u64,
         now: (Instant, u64),
     ) -> Result<u64, Refused> {
-        let (instant, now_ms) = now;
-        let today = Day::of(now_ms);
-        if amount == 0 || !of.iter().any(|it| it.limits(what)) {
-            return Ok(today.number);
-        }
         let mut tables = self.tables();
-        for limited in of {
-            let Some(limit) = what.limit(&limited.quotas) else {
-                continue;
-            };
-            let tally = tables.of(&limited.subject, instant);
-            if tally.day.number != today.number {
-                // Also when the clock was set back.
-                tally.day = today;
-            }
-            let used = *tally.day.used(what);
-            if used.saturating_add(amount) > limit {
-                let (subject, what) = (&limited.subject, what.what());
-                let text = format!(
-                    "{subject} may have {limit} {what} a day (UTC), {used} are counted, and this \
-                     needs {amount} more"
-                );
-                let until_midnight = (DAY_MS - now_ms % DAY_MS).div_ceil(1000);
-                let retry_after_s = u32::try_from(until_midnight).ok();
-                return Err(Refused {
-                    text,
-                    retry_after_s: retry_after_s.filter(|_| amount <= limit),
-                });
-            }
-        }
-        for limited in of.iter().filter(|it| it.limits(what)) {
-            let tally = tables.of(&limited.subject, instant);
-            *tally.day.used(what) += amount;
-            tally.has_changed = true;
-        }
-        Ok(today.number)
+        tables.require_room(of, what, amount, now)?;
+        tables.add(of, what, amount, now);
+        Ok(Day::of(now.1).number)
+    }
+
+    /// Whether `amount` could be counted for each of these now. Counts nothing.
+    ///
+    /// # Errors
+    /// As [`Tallies::count`].
+    pub(crate) fn require_room(
+        &self,
+        of: &[Limited],
+        what: Daily,
+        amount: u64,
+        now: (Instant, u64),
+    ) -> Result<(), Refused> {
+        self.tables().require_room(of, what, amount, now)
+    }
+
+    /// Counts what cannot be refused any more, also beyond what a day allows.
+    pub(crate) fn add(&self, of: &[Limited], what: Daily, amount: u64, now: (Instant, u64)) {
+        self.tables().add(of, what, amount, now);
     }
 
     /// Takes back what was counted on a day and then not used.
@@ -256,6 +243,16 @@ impl Tallies {
         changed
     }
 
+    /// What was given out is to be given out again: it could not be written down.
+    pub(crate) fn put_back(&self, changed: &[(Subject, Day)]) {
+        let mut tables = self.tables();
+        for (subject, _) in changed {
+            if let Some(tally) = tables.others.get_mut(subject) {
+                tally.has_changed = true;
+            }
+        }
+    }
+
     /// Takes up what was written down before a restart.
     pub(crate) fn restore(&self, subject: &Subject, day: Day, now: Instant) {
         self.tables().of(subject, now).day = day;
@@ -278,6 +275,62 @@ impl Tallies {
 }
 
 impl Tables {
+    fn require_room(
+        &mut self,
+        of: &[Limited],
+        what: Daily,
+        amount: u64,
+        (instant, now_ms): (Instant, u64),
+    ) -> Result<(), Refused> {
+        if amount == 0 {
+            return Ok(());
+        }
+        for limited in of {
+            let Some(limit) = what.limit(&limited.quotas) else {
+                continue;
+            };
+            let tally = self.today(&limited.subject, (instant, now_ms));
+            let used = *tally.day.used(what);
+            if used.saturating_add(amount) > limit {
+                let (subject, what) = (&limited.subject, what.what());
+                let text = format!(
+                    "{subject} may have {limit} {what} a day (UTC), {used} are counted, and this \
+                     needs {amount} more"
+                );
+                let until_midnight = (DAY_MS - now_ms % DAY_MS).div_ceil(1000);
+                let retry_after_s = u32::try_from(until_midnight).ok();
+                return Err(Refused {
+                    text,
+                    retry_after_s: retry_after_s.filter(|_| amount <= limit),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, of: &[Limited], what: Daily, amount: u64, now: (Instant, u64)) {
+        if amount == 0 {
+            return;
+        }
+        for limited in of.iter().filter(|it| it.limits(what)) {
+            let tally = self.today(&limited.subject, now);
+            let used = tally.day.used(what);
+            *used = used.saturating_add(amount);
+            tally.has_changed = true;
+        }
+    }
+
+    /// The tally of a subject, whose day is today.
+    fn today(&mut self, subject: &Subject, (instant, now_ms): (Instant, u64)) -> &mut Tally {
+        let tally = self.of(subject, instant);
+        let today = Day::of(now_ms);
+        if tally.day.number != today.number {
+            // Also when the clock was set back.
+            tally.day = today;
+        }
+        tally
+    }
+
     /// The tally of a subject; a new one has a full bucket.
     fn of(&mut self, subject: &Subject, now: Instant) -> &mut Tally {
         let table = match subject {
@@ -375,6 +428,20 @@ mod tests {
     }
 
     #[test]
+    fn what_must_fit_is_not_counted_and_what_cannot_be_refused_is() {
+        let tallies = Tallies::default();
+        let of = [limited(address(1), r#"{"bytesDownPerDay":100}"#)];
+        let now = (Instant::now(), DAY_MS * 20_000);
+        let room = |amount| tallies.require_room(&of, Daily::BytesDown, amount, now);
+        assert_eq!((room(100), room(100)), (Ok(()), Ok(())));
+        assert_eq!(room(101).unwrap_err().retry_after_s, None);
+        tallies.add(&of, Daily::BytesDown, 150, now);
+        tallies.add(&of, Daily::BytesDown, u64::MAX, now);
+        assert_eq!(room(0), Ok(()));
+        assert!(room(1).is_err());
+    }
+
+    #[test]
     fn what_has_changed_is_given_out_once_and_taken_up_again() {
         let account = Subject::Account("key/x".into());
         let of = [
@@ -388,6 +455,9 @@ mod tests {
         // Addresses are not written down.
         assert_eq!(changed.len(), 1);
         assert_eq!(before.changed(now.1), []);
+        // Unless it could not be written down.
+        before.put_back(&changed);
+        assert_eq!(before.changed(now.1), changed);
 
         let after = Tallies::default();
         for (subject, day) in changed {
