@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::error::ApiError;
+use crate::process::lock_store;
 
 /// The folder below the data folder.
 const FOLDER: &str = "frozen";
+/// What whoever makes a backup of a data folder has locked.
+const BACKUP: &str = "backup";
 
 /// What the `freeze` route of a service takes.
 #[derive(Debug, Deserialize)]
@@ -42,9 +45,41 @@ impl FreezeRequest {
     }
 }
 
+/// Takes away the copies that a backup which was killed has left: they keep files that the stores have
+/// deleted. While a backup is made nothing happens.
+pub(crate) fn clear(data: &Path) {
+    let folder = data.join(FOLDER);
+    if !folder.exists() {
+        return;
+    }
+    let Ok(_lock) = lock_store(data, BACKUP) else {
+        return;
+    };
+    match std::fs::remove_dir_all(&folder) {
+        Ok(()) => tracing::info!("took away what a backup that was cut off had left"),
+        Err(error) => {
+            tracing::warn!(%error, folder = %folder.display(), "what a backup has left stays");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_killed_backup_left_goes_and_a_living_one_keeps_its_own() {
+        let data = tempfile::tempdir().unwrap();
+        let copy = data.path().join("frozen/17/keys");
+        std::fs::create_dir_all(&copy).unwrap();
+        let backup = lock_store(data.path(), BACKUP).unwrap();
+        clear(data.path());
+        assert!(copy.exists());
+        drop(backup);
+        clear(data.path());
+        assert!(!data.path().join("frozen").exists());
+        clear(data.path());
+    }
 
     #[test]
     fn a_copy_goes_into_a_folder_that_waits_for_it_and_nowhere_else() {

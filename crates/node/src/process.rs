@@ -28,6 +28,7 @@ use crate::cors::{Cors, Surface};
 use crate::domain_config::DomainConfig;
 use crate::error::{ApiError, empty};
 use crate::folder::create_folder;
+use crate::freeze;
 use crate::front::{Front, Gate, Readiness};
 use crate::guard::Guard;
 use crate::limits::StoredOf;
@@ -134,6 +135,9 @@ pub type OpenPart = for<'a> fn(&'a Setup) -> Opening<'a>;
 /// A service that is being opened.
 pub type Opening<'a> = Pin<Box<dyn Future<Output = anyhow::Result<Part>> + 'a>>;
 
+/// In a data folder while a backup is put into it, and no longer: `backup::UNFINISHED`.
+const UNFINISHED: &str = ".restoring";
+
 /// The command could not be carried out.
 pub const EXIT_FAILED: u8 = 3;
 
@@ -156,6 +160,7 @@ pub fn serve(
         for open in services {
             parts.push(open(&setup).await?);
         }
+        freeze::clear(&setup.config.node.data);
         setup.watch_apihub();
         setup.run(parts).await
     });
@@ -535,7 +540,7 @@ fn raise_open_files() {
 /// Makes the data folder if there is none.
 ///
 /// # Errors
-/// When it cannot be created, or is something else.
+/// When it cannot be created, is something else, or holds half of a backup.
 pub(crate) fn data_folder(data: &Path) -> anyhow::Result<()> {
     if !data.exists() {
         create_folder(data, 0o777).with_context(|| unusable(data))?;
@@ -544,6 +549,12 @@ pub(crate) fn data_folder(data: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(
         data.is_dir(),
         "{} is not a folder; name the data folder with --data",
+        data.display()
+    );
+    anyhow::ensure!(
+        !data.join(UNFINISHED).exists(),
+        "{0} holds half of a backup ({UNFINISHED}): a restore into it did not end; empty it but for \
+         {UNFINISHED}, and run kiln backup restore again",
         data.display()
     );
     Ok(())
