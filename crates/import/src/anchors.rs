@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use keyssi::{AnchorId, AnchorValue, BrickHash, Domain};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::task::spawn_blocking;
 
 use crate::error::ImportError;
@@ -25,6 +25,9 @@ use crate::work::{BrokenHistory, Look, Work, lock};
 const ANCHOR_BYTES_MAX: u64 = 64 << 20;
 /// Anchors that are read, judged and written at a time; what they write shares a sync.
 const AT_A_TIME: usize = 32;
+/// Files of anchors that are held at a time, in bytes: one of the largest, or many small ones.
+const HELD_BYTES_MAX: usize = 64 << 20;
+const _: () = assert!(HELD_BYTES_MAX as u64 >= ANCHOR_BYTES_MAX);
 /// Versions without brick map that are named in a finding.
 const NAMED_MAX: usize = 10;
 
@@ -38,6 +41,22 @@ struct Taken {
     fault: Option<Fault>,
 }
 
+/// Bounds the memory that the files take which are read, judged and written at a time.
+struct Room(Semaphore);
+
+impl Room {
+    fn new() -> Self {
+        Self(Semaphore::new(HELD_BYTES_MAX))
+    }
+
+    /// Waits until there is room for a file of so many bytes; one that is larger is never read.
+    async fn of(&self, bytes: u64) -> Option<SemaphorePermit<'_>> {
+        let bytes = u32::try_from(bytes.min(ANCHOR_BYTES_MAX)).unwrap_or(u32::MAX);
+        // It fails when the semaphore is closed, which this one never is.
+        self.0.acquire_many(bytes).await.ok()
+    }
+}
+
 /// Takes the anchors of a domain.
 pub(crate) async fn take_all(work: &Work<'_>, domain: &Domain) -> Result<(), ImportError> {
     let folder = work.folder.volume().join("domains").join(domain.as_str());
@@ -47,6 +66,7 @@ pub(crate) async fn take_all(work: &Work<'_>, domain: &Domain) -> Result<(), Imp
     let files = stream::unfold(receive, async |mut receive| {
         receive.recv().await.map(|item| (item, receive))
     });
+    let room = Room::new();
     let take = async |item: Result<Item, (PathBuf, String)>| {
         let item = match item {
             Ok(item) => item,
@@ -58,7 +78,7 @@ pub(crate) async fn take_all(work: &Work<'_>, domain: &Domain) -> Result<(), Imp
         };
         let path = work.folder.shown(&item.path);
         let bytes = item.mark.size;
-        if let Some(finding) = take(work, domain, item, &path).await? {
+        if let Some(finding) = take(work, domain, item, &path, &room).await? {
             work.note(&finding)?;
         }
         work.step(1, bytes);
@@ -99,6 +119,7 @@ async fn take(
     domain: &Domain,
     item: Item,
     path: &str,
+    room: &Room,
 ) -> Result<Option<Finding>, ImportError> {
     let skip = |reason, detail: String| {
         let finding = Finding::skipped(Subject::Anchor, path, reason, detail);
@@ -126,6 +147,7 @@ async fn take(
         return Ok(None);
     }
     let mark = item.mark;
+    let _held = room.of(mark.size).await;
     let read = spawn_blocking(move || {
         let bytes = read_whole(&item, ANCHOR_BYTES_MAX)?;
         Ok(AnchorFile::read(&bytes))
@@ -298,4 +320,25 @@ async fn without_brick_maps(
         detail: format!("no brick map of {}{more}", shown.join(", ")),
         effect: Effect::Taken,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn many_small_files_have_room_and_two_large_ones_have_not() {
+        let room = Room::new();
+        let at_once = |bytes| room.of(bytes).now_or_never().flatten();
+        let small: Vec<_> = (0..AT_A_TIME).map(|_| at_once(1 << 20)).collect();
+        assert!(small.iter().all(Option::is_some));
+        drop(small);
+        let first = at_once(40 << 20);
+        assert!(first.is_some() && at_once(40 << 20).is_none());
+        drop(first);
+        // One beyond the limit is refused without being read, and must not wait for ever.
+        assert!(at_once(u64::MAX).is_some());
+    }
 }

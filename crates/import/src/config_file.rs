@@ -121,8 +121,8 @@ fn entries(name: &str, hosts: &Value, key: &str, remarks: &mut Vec<String>) -> V
         return Vec::new();
     }
     let addresses = entries.iter().map(|entry| match entry {
-        ServiceEntry::Url(url) => url.as_str(),
-        ServiceEntry::WithHeaders(entry) => entry.url.as_str(),
+        ServiceEntry::Url(url) => shown(url),
+        ServiceEntry::WithHeaders(entry) => shown(&entry.url),
     });
     let addresses: Vec<_> = addresses.collect();
     remarks.push(format!(
@@ -130,6 +130,18 @@ fn entries(name: &str, hosts: &Value, key: &str, remarks: &mut Vec<String>) -> V
         addresses.join(", ")
     ));
     entries
+}
+
+/// An address without what may be a secret in it: user and password, and what follows the path.
+fn shown(address: &str) -> String {
+    let (scheme, rest) = match address.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), address),
+    };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}{host}{path}")
 }
 
 /// Only what differs from the defaults.
@@ -213,7 +225,7 @@ mod tests {
         );
         file(
             "config/bdns.hosts",
-            r#"{"default": {"replicas": ["http://a.example"], "brickStorages": ["$ORIGIN"], "mqEndpoints": [],
+            r#"{"default": {"replicas": ["http://user:hidden@a.example/x?key=hidden"], "brickStorages": ["$ORIGIN"], "mqEndpoints": [],
                 "anchoringServices": ["$ORIGIN", {"url": "http://b.example", "headers": {"k": "hidden"}}, 7]}}"#,
         );
         file("secrets/x.secret", "");
@@ -228,7 +240,7 @@ mod tests {
         let [default, ledger] = &config.domains[..] else {
             panic!("{names:?}");
         };
-        let replica = ServiceEntry::from("http://a.example");
+        let replica = ServiceEntry::from("http://user:hidden@a.example/x?key=hidden");
         assert_eq!(default.replicas, [replica]);
         assert_eq!(default.anchoring_services.len(), 2);
         assert!(default.brick_storages.is_empty());
@@ -240,6 +252,7 @@ mod tests {
             "lost",
             "mqEndpoints",
             "no address",
+            "replicas of default name addresses: http://a.example/x;",
             "secrets",
         ] {
             assert!(remarks.contains(part), "{part}: {remarks}");
