@@ -27,6 +27,8 @@ pub struct Source {
     pub frozen_ms: u64,
     /// Version of the program.
     pub version: String,
+    /// The node that it is of, 32 hex digits.
+    pub node: String,
     /// The logs in it.
     pub logs: Vec<LogHead>,
     /// What it does not hold and why, for people.
@@ -51,8 +53,8 @@ pub struct CreateReport {
 /// Backs a frozen folder up. What the place has already is not stored again.
 ///
 /// # Errors
-/// [`BackupError::Busy`] while backups are taken away there; else see [`BackupError`]. What was stored
-/// until then stays and is found by the next try.
+/// [`BackupError::Busy`] while backups are taken away there; [`BackupError::OtherNode`] where another
+/// node's are; else see [`BackupError`]. What was stored until then stays and is found by the next try.
 pub fn create(
     place: &Place,
     source: &Source,
@@ -61,6 +63,7 @@ pub fn create(
 ) -> Result<CreateReport, BackupError> {
     // From before it looks at what is there, until the snapshot names it.
     let _busy = busy::begin(place, Work::Create)?;
+    place.claim(&source.node)?;
     let mut paths = Vec::new();
     walk(&source.folder, "", &mut paths)?;
     paths.sort();
@@ -91,6 +94,7 @@ pub fn create(
         format: FORMAT,
         created_ms: source.frozen_ms,
         version: source.version.clone(),
+        node: Some(source.node.clone()),
         sealed_to: recipients.map_or_else(Vec::new, |it| it.texts().to_vec()),
         logs: source.logs.clone(),
         left_out,
@@ -158,24 +162,34 @@ impl Run<'_> {
     fn one(&self, path: &str) -> Result<SnapshotFile, BackupError> {
         let local = self.source.folder.join(path);
         let metadata = fs::metadata(&local).map_err(BackupError::local(&local))?;
-        let (sha256, bytes) = match self.index.find(path, &metadata) {
+        let known = self.index.find(path, &metadata);
+        let is_known = known.is_some();
+        let (sha256, bytes) = match known {
             Some(sha256) => (sha256, metadata.len()),
-            None => hash_file(&local)?,
+            None => hash_file(&local, self.advance)?,
         };
         let name = object_name(&self.folder, &sha256);
         let below = name.strip_prefix(self.folder.as_str()).unwrap_or_default();
         let is_there = self.present.contains(below.trim_start_matches('/'));
         if is_there || !lock(&self.claimed).insert(sha256.clone()) {
-            (self.advance)(bytes);
+            if (self.advance)(bytes).is_break() {
+                return Err(BackupError::Stopped);
+            }
         } else {
-            store_file(
+            let stored = store_file(
                 self.place,
                 &name,
                 &local,
                 &sha256,
                 self.recipients,
                 self.advance,
-            )?;
+            );
+            stored.map_err(|error| match error {
+                BackupError::Changed { .. } if is_known => BackupError::Rotten {
+                    path: PathBuf::from(path),
+                },
+                error => error,
+            })?;
             self.stored_files.fetch_add(1, Ordering::Relaxed);
             self.stored_bytes.fetch_add(bytes, Ordering::Relaxed);
         }

@@ -49,6 +49,28 @@ pub enum BackupError {
         #[source]
         source: io::Error,
     },
+    /// The place belongs to another node.
+    #[error("{place} holds the backups of node {found}, and this is node {own}")]
+    OtherNode {
+        /// The place.
+        place: String,
+        /// Whose backups lie there.
+        found: String,
+        /// Who wants to put one there.
+        own: String,
+    },
+    /// A file that is written once and never again is another one than before.
+    #[error(
+        "{path} is not what it was at an earlier backup, though such files are written once: \
+         the disk is damaged"
+    )]
+    Rotten {
+        /// The file, relative to the folder that is backed up.
+        path: PathBuf,
+    },
+    /// Whoever was told of the progress wanted it to end.
+    #[error("stopped before the end")]
+    Stopped,
     /// A file that must not change did.
     #[error("{path} changed while it was backed up")]
     Changed {

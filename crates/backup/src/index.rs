@@ -1,8 +1,8 @@
 //! The hashes of files that were backed up before and cannot have changed, so that the next backup
 //! need not read them: tables and blob files are written once and never again.
 //!
-//! A file is known by its device, inode, length and time of change. A lost index costs time, and
-//! nothing else.
+//! A file is known by its device, inode, length and time of change. If it has another hash all the same
+//! when it is read again, the disk has changed it. A lost index costs time, and that this is noticed.
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;

@@ -4,6 +4,7 @@
 //! not be used from within another one.
 
 use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;
 
@@ -57,6 +58,9 @@ pub struct Place {
 struct Mark {
     kind: String,
     format: u32,
+    /// Whose backups lie here; nobody's before the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
 }
 
 impl Place {
@@ -66,7 +70,7 @@ impl Place {
     /// [`BackupError::NotAPlace`] where there are none, [`BackupError::Newer`], or what failed.
     pub fn open(location: &str, s3: &S3Options) -> Result<Self, BackupError> {
         let place = Self::reach(location, s3)?;
-        if place.is_marked()? {
+        if place.mark()?.is_some() {
             return Ok(place);
         }
         let detail = format!("it has no {MARK}; make one with kiln backup create");
@@ -85,19 +89,18 @@ impl Place {
             }
         }
         let place = Self::reach(location, s3)?;
-        if place.is_marked()? {
+        if place.mark()?.is_some() {
             return Ok(place);
         }
         if let Some(first) = place.first_name()? {
             let detail = format!("it has {first} and no {MARK}; name an empty place");
             return Err(place.not_a_place(detail));
         }
-        let mark = Mark {
+        place.put_mark(&Mark {
             kind: KIND.to_owned(),
             format: FORMAT,
-        };
-        let text = serde_json::to_vec(&mark).unwrap_or_default();
-        place.put(MARK, text)?;
+            node: None,
+        })?;
         Ok(place)
     }
 
@@ -161,14 +164,51 @@ impl Place {
         &self.name
     }
 
+    /// The permission bits with which others than its owner can use it, if it is a folder that has any.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn open_to_others(&self) -> Result<Option<u32>, BackupError> {
+        let Some(folder) = &self.folder else {
+            return Ok(None);
+        };
+        let metadata = folder.metadata().map_err(BackupError::local(folder))?;
+        let mode = metadata.permissions().mode() & 0o777;
+        Ok((mode & 0o077 != 0).then_some(mode))
+    }
+
     /// Where it is, if it is a folder.
     pub(crate) fn folder(&self) -> Option<&LocalPath> {
         self.folder.as_deref()
     }
 
-    fn is_marked(&self) -> Result<bool, BackupError> {
+    /// Takes the place for this node, if it is nobody's.
+    pub(crate) fn claim(&self, node: &str) -> Result<(), BackupError> {
+        let Some(mut mark) = self.mark()? else {
+            return Err(self.not_a_place(format!("its {MARK} is gone")));
+        };
+        match mark.node.as_deref() {
+            Some(found) if found == node => Ok(()),
+            Some(found) => Err(BackupError::OtherNode {
+                place: self.name.clone(),
+                found: found.to_owned(),
+                own: node.to_owned(),
+            }),
+            None => {
+                mark.node = Some(node.to_owned());
+                self.put_mark(&mark)
+            }
+        }
+    }
+
+    fn put_mark(&self, mark: &Mark) -> Result<(), BackupError> {
+        let text = serde_json::to_vec(mark);
+        self.put(MARK, text.map_err(|error| self.broken(error.into()))?)
+    }
+
+    fn mark(&self) -> Result<Option<Mark>, BackupError> {
         let Some(text) = self.read_small(MARK)? else {
-            return Ok(false);
+            return Ok(None);
         };
         let mark: Mark = serde_json::from_slice(&text)
             .map_err(|_| self.not_a_place(format!("its {MARK} is another program's")))?;
@@ -182,7 +222,7 @@ impl Place {
                 known: FORMAT,
             });
         }
-        Ok(true)
+        Ok(Some(mark))
     }
 
     fn not_a_place(&self, detail: String) -> BackupError {
@@ -282,7 +322,7 @@ impl Place {
         };
         let mut bytes = Vec::new();
         let read = download.take(SMALL_BYTES_MAX + 1).read_to_end(&mut bytes);
-        read.map_err(|error| self.unreadable(error))?;
+        read.map_err(|error| self.broken(error))?;
         if bytes.len() as u64 > SMALL_BYTES_MAX {
             return Err(BackupError::damaged(name, "it is far too long"));
         }
@@ -313,11 +353,24 @@ impl Place {
         }
     }
 
-    /// What failed while an object was read.
-    pub(crate) fn unreadable(&self, error: io::Error) -> BackupError {
-        BackupError::Local {
-            path: PathBuf::from(&self.name),
-            source: error,
+    /// What failed while something was stored or a small object was read.
+    pub(crate) fn broken(&self, error: io::Error) -> BackupError {
+        match error.downcast::<object_store::Error>() {
+            Ok(error) => self.failed(error),
+            Err(source) => BackupError::Local {
+                path: PathBuf::from(&self.name),
+                source,
+            },
+        }
+    }
+
+    /// What failed while an object was read: the place, or what it holds.
+    pub(crate) fn unreadable(&self, object: &str, error: io::Error) -> BackupError {
+        match error.downcast::<object_store::Error>() {
+            Ok(error) => self.failed(error),
+            Err(error) => {
+                BackupError::damaged(object, format!("it cannot be read to its end: {error}"))
+            }
         }
     }
 }
@@ -416,11 +469,23 @@ fn is_folder(location: &str) -> bool {
     !location.is_empty() && !location.contains("://")
 }
 
-/// Makes a folder that is there after a power cut.
+/// Makes a folder that only its owner can use and that is there after a power cut, with those above
+/// it, if there is none.
 pub(crate) fn make_folder(folder: &LocalPath) -> io::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    let parent = folder.canonicalize()?;
-    parent.parent().map_or(Ok(()), sync_folder)
+    let missing: Vec<_> = folder.ancestors().take_while(|it| !it.exists()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if let Some(above) = folder.parent().filter(|it| *it != LocalPath::new("")) {
+        std::fs::create_dir_all(above)?;
+    }
+    std::fs::DirBuilder::new().mode(0o700).create(folder)?;
+    missing
+        .into_iter()
+        .try_for_each(|made| match made.parent() {
+            Some(above) if above != LocalPath::new("") => sync_folder(above),
+            _ => sync_folder(LocalPath::new(".")),
+        })
 }
 
 /// Makes the names in a folder be there after a power cut.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::object::read_object;
@@ -11,13 +11,23 @@ use crate::seal::Identities;
 use crate::snapshot::Snapshot;
 use crate::{Advance, BackupError, Place};
 
-/// Writes every file of a snapshot below `folder`, which is created or must be empty. On return all
-/// of it is durable. `finish` is called on the folder before it gets its name, with what the caller
-/// has to add: nobody can start a node on half a restore.
+/// What a folder holds while a backup is put into it, and no longer. With it the folder is no data
+/// folder.
+pub const UNFINISHED: &str = ".restoring";
+
+/// What every file system of its own has from the beginning.
+const LOST_AND_FOUND: &str = "lost+found";
+
+/// Writes every file of a snapshot below `folder`, which is created or must be empty, and may be where
+/// a file system is mounted. On return all of it is durable. `finish` is called on a folder with all of
+/// it, before that gets its place, with what the caller has to add.
+///
+/// All of it is made in [`UNFINISHED`] in `folder`, which goes last: nobody starts a node on half a
+/// restore who looks for that.
 ///
 /// # Errors
-/// [`BackupError::NotEmpty`], a damaged or missing object, or what failed. What was written until
-/// then lies in `<folder>.restoring` and is removed by the next try.
+/// [`BackupError::NotEmpty`], a damaged or missing object, or what failed. Then `folder` is as it was
+/// before, or still has [`UNFINISHED`], as after a process that was killed; the next try removes it.
 pub fn restore<E: From<BackupError>>(
     place: &Place,
     snapshot: &Snapshot,
@@ -26,26 +36,50 @@ pub fn restore<E: From<BackupError>>(
     advance: Advance<'_>,
     finish: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<(), E> {
-    if folder.exists() {
-        let mut entries = fs::read_dir(folder).map_err(BackupError::local(folder))?;
-        if entries.next().is_some() {
-            return Err(E::from(BackupError::NotEmpty {
+    let is_new = !folder.exists();
+    make_folder(folder).map_err(BackupError::local(folder))?;
+    require_empty(folder)?;
+    let within = folder.join(UNFINISHED);
+    if within.exists() {
+        fs::remove_dir_all(&within).map_err(BackupError::local(&within))?;
+    }
+    let written = write_all(place, snapshot, identities, &within, advance)
+        .map_err(E::from)
+        .and_then(|()| finish(&within));
+    if let Err(error) = written {
+        // What cannot be removed is told by its name, and by whoever looks for it.
+        let _ = fs::remove_dir_all(&within);
+        if is_new {
+            let _ = fs::remove_dir(folder);
+        }
+        return Err(error);
+    }
+    Ok(take_out(&within, folder)?)
+}
+
+/// Gives what was made in `within` its place.
+fn take_out(within: &Path, folder: &Path) -> Result<(), BackupError> {
+    let entries = fs::read_dir(within).and_then(Iterator::collect);
+    let entries: Vec<fs::DirEntry> = entries.map_err(BackupError::local(within))?;
+    for entry in entries {
+        let to = folder.join(entry.file_name());
+        fs::rename(entry.path(), &to).map_err(BackupError::local(&to))?;
+    }
+    let sync = || sync_folder(folder).map_err(BackupError::local(folder));
+    sync()?;
+    fs::remove_dir(within).map_err(BackupError::local(within))?;
+    sync()
+}
+
+fn require_empty(folder: &Path) -> Result<(), BackupError> {
+    for entry in fs::read_dir(folder).map_err(BackupError::local(folder))? {
+        let name = entry.map_err(BackupError::local(folder))?.file_name();
+        if name != UNFINISHED && name != LOST_AND_FOUND {
+            return Err(BackupError::NotEmpty {
                 path: folder.to_owned(),
-            }));
+            });
         }
     }
-    let beside = beside(folder);
-    if beside.exists() {
-        fs::remove_dir_all(&beside).map_err(BackupError::local(&beside))?;
-    }
-    write_all(place, snapshot, identities, &beside, advance)?;
-    finish(&beside)?;
-    if folder.exists() {
-        fs::remove_dir(folder).map_err(BackupError::local(folder))?;
-    }
-    fs::rename(&beside, folder).map_err(BackupError::local(folder))?;
-    let parent = parent(folder);
-    sync_folder(&parent).map_err(BackupError::local(&parent))?;
     Ok(())
 }
 
@@ -56,14 +90,13 @@ fn write_all(
     folder: &Path,
     advance: Advance<'_>,
 ) -> Result<(), BackupError> {
-    make_private(folder)?;
-    let is_sealed = !snapshot.sealed_to.is_empty();
+    make_folder(folder).map_err(BackupError::local(folder))?;
     let mut folders = vec![folder.to_owned()];
     for file in &snapshot.files {
         let path = folder.join(&file.path);
         let into = parent(&path);
         if !folders.contains(&into) {
-            make_private(&into)?;
+            make_folder(&into).map_err(BackupError::local(&into))?;
             folders.push(into);
         }
         let failed = || BackupError::local(&path);
@@ -73,17 +106,8 @@ fn write_all(
             .mode(0o600)
             .open(&path);
         let mut output = BufWriter::new(created.map_err(failed())?);
-        let expected = (file.sha256.as_str(), file.bytes);
-        let name = snapshot.object(file);
-        read_object(
-            place,
-            &name,
-            is_sealed,
-            identities,
-            expected,
-            &mut output,
-            advance,
-        )?;
+        let to: (&Path, &mut dyn Write) = (&path, &mut output);
+        read_object(place, snapshot, file, identities, to, advance)?;
         output.flush().map_err(failed())?;
         output.get_ref().sync_all().map_err(failed())?;
     }
@@ -93,28 +117,9 @@ fn write_all(
     Ok(())
 }
 
-/// A folder that only its owner can use, made durably.
-fn make_private(folder: &Path) -> Result<(), BackupError> {
-    let parent = parent(folder);
-    make_folder(&parent).map_err(BackupError::local(&parent))?;
-    if folder.is_dir() {
-        return Ok(());
-    }
-    fs::DirBuilder::new()
-        .mode(0o700)
-        .create(folder)
-        .map_err(BackupError::local(folder))
-}
-
 fn parent(path: &Path) -> PathBuf {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     }
-}
-
-fn beside(folder: &Path) -> PathBuf {
-    let mut name = folder.file_name().unwrap_or_default().to_owned();
-    name.push(".restoring");
-    parent(folder).join(name)
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use age::x25519;
 use sha2::{Digest, Sha256};
 
-use crate::BackupError;
+use crate::{BackupError, Place};
 
 /// Private keys that open a backup.
 pub type Identities = Vec<Box<dyn age::Identity + Send + Sync>>;
@@ -76,6 +76,7 @@ pub(crate) fn folder(texts: &[String]) -> String {
 
 /// A reader of what `input` holds encrypted.
 pub(crate) fn open<R: Read>(
+    place: &Place,
     object: &str,
     input: R,
     identities: &Identities,
@@ -83,15 +84,16 @@ pub(crate) fn open<R: Read>(
     if identities.is_empty() {
         return Err(BackupError::NoIdentity);
     }
-    let damaged = || BackupError::damaged(object, "it does not begin as an age file");
-    let decryptor = age::Decryptor::new(input).map_err(|_| damaged())?;
+    let failed = |error| match error {
+        age::DecryptError::NoMatchingKeys => BackupError::WrongIdentity,
+        age::DecryptError::Io(error) => place.unreadable(object, error),
+        _ => BackupError::damaged(object, "it does not begin as an age file"),
+    };
+    let decryptor = age::Decryptor::new(input).map_err(failed)?;
     let keys = identities
         .iter()
         .map(|identity| identity.as_ref() as &dyn age::Identity);
-    decryptor.decrypt(keys).map_err(|error| match error {
-        age::DecryptError::NoMatchingKeys => BackupError::WrongIdentity,
-        _ => damaged(),
-    })
+    decryptor.decrypt(keys).map_err(failed)
 }
 
 /// Lower-case hex digits.

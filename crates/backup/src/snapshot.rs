@@ -77,6 +77,9 @@ pub struct Snapshot {
     pub created_ms: u64,
     /// Version of the program that made it.
     pub version: String,
+    /// The node that it is of, 32 hex digits; `None` in backups from before nodes had numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// The age recipients that it is encrypted to; none for a plain one.
     pub sealed_to: Vec<String>,
     /// The transparency logs in it.
@@ -208,7 +211,7 @@ pub fn read(
     })?;
     let text = if unread.is_sealed {
         let mut text = Vec::new();
-        seal::open(&name, stored.as_slice(), identities)?
+        seal::open(place, &name, stored.as_slice(), identities)?
             .read_to_end(&mut text)
             .map_err(|_| BackupError::damaged(&name, "it does not decrypt to its end"))?;
         text
@@ -245,7 +248,7 @@ pub(crate) fn store(
     snapshot: &Snapshot,
     recipients: Option<&Recipients>,
 ) -> Result<SnapshotId, BackupError> {
-    let failed = |error| place.unreadable(error);
+    let failed = |error| place.broken(error);
     let text = serde_json::to_vec(snapshot).map_err(|error| failed(error.into()))?;
     let unread = Unread {
         id: SnapshotId::of(snapshot.created_ms, &text),

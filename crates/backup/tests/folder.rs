@@ -11,6 +11,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::ops::ControlFlow;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use age::secrecy::ExposeSecret;
@@ -61,6 +63,7 @@ impl Scene {
             folder: self.at("frozen"),
             frozen_ms: 1_790_000_000_000,
             version: "1".to_owned(),
+            node: "0".repeat(32),
             logs: Vec::new(),
             left_out: Vec::new(),
             index: Some(self.at("index.json")),
@@ -86,6 +89,11 @@ fn pattern(seed: u64, length: usize) -> Vec<u8> {
         state.to_be_bytes()[0]
     };
     std::iter::repeat_with(next).take(length).collect()
+}
+
+/// What every work is told that is not to be stopped.
+fn go_on(_: u64) -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -117,14 +125,14 @@ fn key() -> (Recipients, Identities) {
 fn restore(place: &Place, identities: &Identities, to: &Path) -> Result<(), BackupError> {
     let unread = backup::find(place, None)?;
     let snapshot = backup::read(place, &unread, identities)?;
-    backup::restore(place, &snapshot, identities, to, &|_| (), |_| Ok(()))
+    backup::restore(place, &snapshot, identities, to, &go_on, |_| Ok(()))
 }
 
 #[test]
 fn a_plain_backup_restores_all_but_the_keys() {
     let scene = Scene::new();
     let place = scene.place();
-    let report = backup::create(&place, &scene.source(), None, &|_| ()).unwrap();
+    let report = backup::create(&place, &scene.source(), None, &go_on).unwrap();
     assert!(report.snapshot.left_out[0].contains("private keys"));
     // Two files have the same bytes.
     assert_eq!(report.stored_files, 5);
@@ -139,7 +147,7 @@ fn an_encrypted_backup_holds_the_keys_and_shows_nothing() {
     let scene = Scene::new();
     let place = scene.place();
     let (recipients, identities) = key();
-    let report = backup::create(&place, &scene.source(), Some(&recipients), &|_| ()).unwrap();
+    let report = backup::create(&place, &scene.source(), Some(&recipients), &go_on).unwrap();
     assert_eq!(report.snapshot.left_out, Vec::<String>::new());
     for (name, bytes) in files(&scene.at("place")) {
         let text = String::from_utf8_lossy(&bytes);
@@ -167,7 +175,7 @@ fn an_encrypted_backup_holds_the_keys_and_shows_nothing() {
 fn the_next_backup_stores_what_is_new_and_reads_no_table_again() {
     let scene = Scene::new();
     let place = scene.place();
-    let first = backup::create(&place, &scene.source(), None, &|_| ()).unwrap();
+    let first = backup::create(&place, &scene.source(), None, &go_on).unwrap();
     // A table never changes once it is written, so a change that no clock shows is not noticed.
     let table = scene.at("frozen/bricks/000001.sst");
     let modified = fs::metadata(&table).unwrap().modified().unwrap();
@@ -184,7 +192,7 @@ fn the_next_backup_stores_what_is_new_and_reads_no_table_again() {
     scene.write("bricks/000007.sst", b"new");
     let mut source = scene.source();
     source.frozen_ms += 1;
-    let second = backup::create(&place, &source, None, &|_| ()).unwrap();
+    let second = backup::create(&place, &source, None, &go_on).unwrap();
     assert_eq!(second.stored_files, 2);
     assert_eq!(second.stored_bytes, 16 + 3);
 
@@ -196,13 +204,20 @@ fn the_next_backup_stores_what_is_new_and_reads_no_table_again() {
     );
     for unread in &all {
         let snapshot = backup::read(&place, unread, &Vec::new()).unwrap();
-        let report = backup::check(&place, &snapshot, &Vec::new(), &|_| ()).unwrap();
+        let report = backup::check(&place, &snapshot, &Vec::new(), &go_on).unwrap();
         assert!(report.findings.is_empty());
     }
-    // Without the index everything is read, and the change is found.
+    // A place that has not got it gets no table that is not what it was.
+    let other = Place::open_or_make(scene.at("other").to_str().unwrap(), &S3Options::default());
+    let error = backup::create(&other.unwrap(), &source, None, &go_on).unwrap_err();
+    assert!(
+        matches!(&error, BackupError::Rotten { path } if path == Path::new("bricks/000001.sst")),
+        "{error}"
+    );
+    // Without the index everything is read, and the change is not known for one.
     fs::remove_file(scene.at("index.json")).unwrap();
     source.frozen_ms += 1;
-    let third = backup::create(&place, &source, None, &|_| ()).unwrap();
+    let third = backup::create(&place, &source, None, &go_on).unwrap();
     assert_eq!(third.stored_files, 1);
 }
 
@@ -212,10 +227,10 @@ fn other_recipients_get_objects_of_their_own() {
     let place = scene.place();
     let (one, _) = key();
     let (other, identities) = key();
-    backup::create(&place, &scene.source(), Some(&one), &|_| ()).unwrap();
+    backup::create(&place, &scene.source(), Some(&one), &go_on).unwrap();
     let mut source = scene.source();
     source.frozen_ms += 1;
-    let report = backup::create(&place, &source, Some(&other), &|_| ()).unwrap();
+    let report = backup::create(&place, &source, Some(&other), &go_on).unwrap();
     assert_eq!(report.stored_files, 6);
     restore(&place, &identities, &scene.at("restored")).unwrap();
     assert_eq!(files(&scene.at("restored")), scene.files());
@@ -228,7 +243,7 @@ fn every_damage_is_found_and_named() {
         let place = scene.place();
         let (recipients, identities) = key();
         let recipients = sealed.then_some(&recipients);
-        backup::create(&place, &scene.source(), recipients, &|_| ()).unwrap();
+        backup::create(&place, &scene.source(), recipients, &go_on).unwrap();
         let objects: Vec<_> = files(&scene.at("place")).into_iter().collect();
         for (name, bytes) in objects {
             if NOT_BACKED_UP.contains(&name.as_str()) {
@@ -266,7 +281,7 @@ fn every_damage_is_found_and_named() {
 fn assert_found(scene: &Scene, place: &Place, identities: &Identities, name: &str, what: &str) {
     let found = backup::find(place, None)
         .and_then(|unread| backup::read(place, &unread, identities))
-        .and_then(|snapshot| backup::check(place, &snapshot, identities, &|_| ()));
+        .and_then(|snapshot| backup::check(place, &snapshot, identities, &go_on));
     match found {
         Ok(report) => {
             assert_eq!(report.findings.len(), 1, "{name} {what}");
@@ -294,26 +309,42 @@ fn assert_found(scene: &Scene, place: &Place, identities: &Identities, name: &st
 fn a_restore_goes_into_an_empty_folder_and_never_half() {
     let scene = Scene::new();
     let place = scene.place();
-    backup::create(&place, &scene.source(), None, &|_| ()).unwrap();
+    backup::create(&place, &scene.source(), None, &go_on).unwrap();
     fs::create_dir(scene.at("full")).unwrap();
     fs::write(scene.at("full/file"), b"mine").unwrap();
     let error = restore(&place, &Vec::new(), &scene.at("full")).unwrap_err();
     assert!(matches!(error, BackupError::NotEmpty { .. }), "{error}");
 
-    // What an earlier try left is taken away, and an empty folder is as good as none.
-    fs::create_dir_all(scene.at("new.restoring/bricks")).unwrap();
-    fs::write(scene.at("new.restoring/bricks/old"), b"old").unwrap();
-    fs::create_dir(scene.at("new")).unwrap();
+    // What an earlier try left is taken away, and an empty folder is as good as none. It stays the
+    // folder that it is, because a file system may be mounted there.
+    let old = scene.at("new").join(backup::UNFINISHED).join("bricks/old");
+    fs::create_dir_all(old.parent().unwrap()).unwrap();
+    fs::write(&old, b"old").unwrap();
+    fs::create_dir(scene.at("new/lost+found")).unwrap();
+    let inode = fs::metadata(scene.at("new")).unwrap().ino();
     restore(&place, &Vec::new(), &scene.at("new")).unwrap();
-    assert!(!scene.at("new/bricks/old").exists() && !scene.at("new.restoring").exists());
+    assert_eq!(fs::metadata(scene.at("new")).unwrap().ino(), inode);
+    let mut expected = scene.files();
+    expected.remove("keys/default.log-key").unwrap();
+    assert_eq!(files(&scene.at("new")), expected);
+    assert!(!scene.at("new").join(backup::UNFINISHED).exists());
 
-    // A folder that could not be finished is not there.
+    // What could not be finished is not there, whether it failed or was stopped.
     let unread = backup::find(&place, None).unwrap();
     let snapshot = backup::read(&place, &unread, &Vec::new()).unwrap();
-    let refuse = |_: &Path| Err(BackupError::NoIdentity);
+    let refuse = |within: &Path| {
+        assert!(within.ends_with(backup::UNFINISHED));
+        Err(BackupError::NoIdentity)
+    };
     let to = scene.at("refused");
-    assert!(backup::restore(&place, &snapshot, &Vec::new(), &to, &|_| (), refuse).is_err());
+    let none = Vec::new();
+    assert!(backup::restore(&place, &snapshot, &none, &to, &go_on, refuse).is_err());
     assert!(!to.exists());
+    fs::create_dir(&to).unwrap();
+    let stop = |_| ControlFlow::Break(());
+    let stopped = backup::restore(&place, &snapshot, &none, &to, &stop, |_| Ok(()));
+    assert!(matches!(stopped, Err(BackupError::Stopped)), "{stopped:?}");
+    assert_eq!(fs::read_dir(&to).unwrap().count(), 0);
 }
 
 #[test]
@@ -321,7 +352,7 @@ fn a_hostile_place_cannot_write_outside_the_folder() {
     use sha2::{Digest, Sha256};
     let scene = Scene::new();
     let place = scene.place();
-    backup::create(&place, &scene.source(), None, &|_| ()).unwrap();
+    backup::create(&place, &scene.source(), None, &go_on).unwrap();
     let stored = files(&scene.at("place"));
     let (name, text) = stored
         .iter()
@@ -384,11 +415,43 @@ fn what_is_no_place_is_left_alone() {
 }
 
 #[test]
+fn a_place_is_its_owners_and_one_nodes() {
+    let scene = Scene::new();
+    let place = scene.place();
+    assert_eq!(place.open_to_others().unwrap(), None);
+    let open = fs::Permissions::from_mode(0o750);
+    fs::set_permissions(scene.at("place"), open).unwrap();
+    assert_eq!(place.open_to_others().unwrap(), Some(0o750));
+
+    let made = backup::create(&place, &scene.source(), None, &go_on).unwrap();
+    assert_eq!(made.snapshot.node, Some("0".repeat(32)));
+    let mut source = scene.source();
+    source.node = "1".repeat(32);
+    let error = backup::create(&scene.place(), &source, None, &go_on).unwrap_err();
+    assert!(
+        matches!(&error, BackupError::OtherNode { found, .. } if *found == "0".repeat(32)),
+        "{error}"
+    );
+    assert_eq!(backup::list(&place).unwrap().len(), 1);
+}
+
+#[test]
+fn a_backup_that_is_stopped_is_none() {
+    let scene = Scene::new();
+    let place = scene.place();
+    let stop = |_| ControlFlow::Break(());
+    let stopped = backup::create(&place, &scene.source(), None, &stop);
+    assert!(matches!(stopped, Err(BackupError::Stopped)), "{stopped:?}");
+    assert!(backup::list(&place).unwrap().is_empty());
+    backup::create(&place, &scene.source(), None, &go_on).unwrap();
+}
+
+#[test]
 fn odd_things_in_the_folder_are_refused_by_name() {
     let scene = Scene::new();
     let place = scene.place();
     std::os::unix::fs::symlink("/etc/passwd", scene.at("frozen/bricks/link")).unwrap();
-    let error = backup::create(&place, &scene.source(), None, &|_| ()).unwrap_err();
+    let error = backup::create(&place, &scene.source(), None, &go_on).unwrap_err();
     assert!(matches!(&error, BackupError::Local { path, .. } if path.ends_with("bricks/link")));
     assert!(backup::list(&place).unwrap().is_empty());
 }

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -50,7 +51,7 @@ impl Scene {
         }
         write("CURRENT", format!("own {number}"));
         let source = self.source(number);
-        backup::create(&self.place, &source, recipients, &|_| ()).unwrap();
+        backup::create(&self.place, &source, recipients, &go_on).unwrap();
     }
 
     fn source(&self, number: u64) -> Source {
@@ -58,6 +59,7 @@ impl Scene {
             folder: self.at("frozen"),
             frozen_ms: FIRST_MS + number,
             version: "1".to_owned(),
+            node: "0".repeat(32),
             logs: Vec::new(),
             left_out: Vec::new(),
             index: None,
@@ -90,10 +92,15 @@ impl Scene {
         assert_eq!(found, numbers);
         for unread in &all {
             let snapshot = backup::read(&self.place, unread, identities).unwrap();
-            let report = backup::check(&self.place, &snapshot, identities, &|_| ()).unwrap();
+            let report = backup::check(&self.place, &snapshot, identities, &go_on).unwrap();
             assert!(report.findings.is_empty(), "{:?}", report.findings);
         }
     }
+}
+
+/// What every work is told that is not to be stopped.
+fn go_on(_: u64) -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
 fn files(folder: &Path) -> BTreeSet<String> {
@@ -250,6 +257,7 @@ fn nothing_goes_while_a_backup_is_made_and_none_is_made_meanwhile() {
         let pruned = backup::prune(&place, &keep, &Vec::new(), PruneMode::Remove);
         backup::prune(&place, &keep, &Vec::new(), PruneMode::Try).unwrap();
         tried.lock().unwrap().push(pruned.unwrap_err());
+        ControlFlow::Continue(())
     };
     backup::create(&scene.place, &scene.source(2), None, &during).unwrap();
     let tried = tried.into_inner().unwrap();
@@ -266,7 +274,7 @@ fn nothing_goes_while_a_backup_is_made_and_none_is_made_meanwhile() {
         .unwrap();
     lock.lock().unwrap();
     for number in [3, 4] {
-        let made = backup::create(&scene.place, &scene.source(number), None, &|_| ());
+        let made = backup::create(&scene.place, &scene.source(number), None, &go_on);
         let error = made.unwrap_err();
         assert!(matches!(error, BackupError::Busy { .. }), "{error}");
         assert!(error.to_string().contains("taken away"), "{error}");

@@ -7,6 +7,7 @@ use backup::{Place, Recipients, Source};
 use clap::Args;
 use serde_json::json;
 
+use super::stop::Stop;
 use super::{PlaceArgs, default_data, failure, frozen};
 use crate::common::Common;
 use crate::exit::{Exit, Failure, Outcome};
@@ -50,12 +51,18 @@ pub(super) fn run(args: &CreateArgs, common: &Common) -> Outcome {
     let recipients = recipients(args)?;
     let place = Place::open_or_make(&args.place.place, &args.place.options())
         .map_err(|error| failure(&error))?;
+    if recipients.is_none() {
+        warn_of_readers(&place)?;
+    }
     let began = Instant::now();
+    let stop = Stop::watch()?;
     let frozen = frozen::freeze(&args.data)?;
+    stop.check()?;
     let source = Source {
         folder: frozen.folder().to_owned(),
         frozen_ms: frozen.since_ms(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        node: frozen.node().to_owned(),
         logs: frozen.logs().to_vec(),
         left_out: frozen.left_out().to_vec(),
         index: Some(args.data.join("backup-index.json")),
@@ -64,6 +71,7 @@ pub(super) fn run(args: &CreateArgs, common: &Common) -> Outcome {
     progress.begin("backing up", None);
     let made = backup::create(&place, &source, recipients.as_ref(), &|bytes| {
         progress.advance(bytes);
+        stop.flow()
     });
     progress.end();
     let report = made.map_err(|error| failure(&error))?;
@@ -92,6 +100,18 @@ pub(super) fn run(args: &CreateArgs, common: &Common) -> Outcome {
         ],
     )?;
     Ok(Exit::Done)
+}
+
+fn warn_of_readers(place: &Place) -> Result<(), Failure> {
+    let mode = place.open_to_others().map_err(|error| failure(&error))?;
+    if let Some(mode) = mode {
+        output::warn(&format!(
+            "the backup is not encrypted, and others than the owner can use {} (mode {mode:04o}); \
+             next: chmod 700, or name a --recipient",
+            place.name()
+        ));
+    }
+    Ok(())
 }
 
 pub(super) fn say_how_long(output: Output, began: Instant) {

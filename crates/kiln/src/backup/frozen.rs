@@ -5,11 +5,12 @@
 //! DATA/frozen/<time, ms>/bricks/
 //! DATA/frozen/<time, ms>/control.db
 //! DATA/frozen/<time, ms>/keys/
+//! DATA/frozen/<time, ms>/node-id
 //! ```
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use backup::LogHead;
@@ -22,15 +23,23 @@ use serde_json::json;
 
 use crate::admin::AdminNode;
 use crate::exit::{Exit, Failure};
+use crate::hex::{hex, unhex};
+use crate::local_file::create_private;
 
 /// The stores, in the order in which they are frozen.
 const STORES: [&str; 2] = ["anchors", "bricks"];
 const FOLDER: &str = "frozen";
+/// The file with the node's number, which goes where its data goes: so backups of two nodes are told
+/// apart.
+const NODE: &str = "node-id";
+/// Bytes of a number; it is written in twice as many digits.
+const NODE_BYTES: usize = 16;
 
 /// A frozen copy; taken away when the value goes.
 pub(super) struct Frozen {
     folder: PathBuf,
     since_ms: u64,
+    node: String,
     logs: Vec<LogHead>,
     left_out: Vec<String>,
     /// One backup of a data folder at a time.
@@ -62,6 +71,7 @@ pub(super) fn freeze(data: &Path) -> Result<Frozen, Failure> {
     let mut frozen = Frozen {
         folder: all.join(since_ms.to_string()),
         since_ms,
+        node: String::new(),
         logs: Vec::new(),
         left_out: Vec::new(),
         _lock: lock,
@@ -74,12 +84,18 @@ pub(super) fn freeze(data: &Path) -> Result<Frozen, Failure> {
     frozen.stores(data)?;
     frozen.control(data)?;
     frozen.keys(data)?;
+    frozen.number(data)?;
     Ok(frozen)
 }
 
 impl Frozen {
     pub(super) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The node's number, 32 hex digits.
+    pub(super) fn node(&self) -> &str {
+        &self.node
     }
 
     pub(super) fn since_ms(&self) -> u64 {
@@ -199,12 +215,57 @@ impl Frozen {
         for entry in entries {
             let entry = entry.map_err(|error| cannot_write(&from, error))?;
             let path = entry.path();
-            if entry.file_type().is_ok_and(|kind| kind.is_file()) {
-                let to = to.join(entry.file_name());
-                fs::hard_link(&path, &to).map_err(|error| cannot_write(&to, error))?;
+            // Links are followed: keys are often kept elsewhere.
+            if path.metadata().is_ok_and(|file| file.is_file()) {
+                copy_private(&path, &to.join(entry.file_name()))?;
+            } else {
+                let name = entry.file_name();
+                let what = format!("keys/{}: no file is there", name.display());
+                self.left_out.push(what);
             }
         }
         Ok(())
+    }
+
+    fn number(&mut self, data: &Path) -> Result<(), Failure> {
+        self.node = node_number(data)?;
+        let to = self.folder.join(NODE);
+        fs::hard_link(data.join(NODE), &to).map_err(|error| cannot_write(&to, error))
+    }
+}
+
+/// Copies a small file for its owner alone.
+fn copy_private(from: &Path, to: &Path) -> Result<(), Failure> {
+    let mut read = File::open(from).map_err(|error| cannot_write(from, error))?;
+    let written = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(to)
+        .and_then(|mut to| io::copy(&mut read, &mut to));
+    written.map(drop).map_err(|error| cannot_write(to, error))
+}
+
+/// The number of the node that has this data folder, which gets one if it has none.
+fn node_number(data: &Path) -> Result<String, Failure> {
+    let path = data.join(NODE);
+    if !path.exists() {
+        let mut number = [0; NODE_BYTES];
+        getrandom::fill(&mut number).map_err(|error| {
+            Failure::new(Exit::Local, "the system gives no random numbers").because(error)
+        })?;
+        create_private(&path, format!("{}\n", hex(&number)).as_bytes())?;
+    }
+    let text = fs::read_to_string(&path).map_err(|error| cannot_write(&path, error))?;
+    match unhex(text.trim_end()) {
+        Some(number) if number.len() == NODE_BYTES => Ok(hex(&number)),
+        _ => {
+            let message = format!("{} holds no number of a node", path.display());
+            Err(Failure::new(Exit::Local, message).next(
+                "put back what the restored folder or kiln backup list shows (32 hex digits), or take \
+                 the file away and name a new place for the backups",
+            ))
+        }
     }
 }
 
@@ -228,4 +289,44 @@ fn remove(folder: &Path) -> Result<(), Failure> {
 fn cannot_write(path: &Path, error: io::Error) -> Failure {
     Failure::io(format!("{} cannot be used", path.display()), error)
         .next("run this as the user that the node runs as")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_has_keys_that_lie_elsewhere_and_names_what_it_lacks() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["data/keys/folder", "data/bricks", "elsewhere"] {
+            fs::create_dir_all(at(name)).unwrap();
+        }
+        create_private(&at("elsewhere/key"), b"a key").unwrap();
+        create_private(&at("data/keys/own.log-key"), b"another").unwrap();
+        symlink(at("elsewhere/key"), at("data/keys/default.log-key")).unwrap();
+        symlink(at("nowhere"), at("data/keys/lost.log-key")).unwrap();
+        let frozen = freeze(&at("data")).unwrap();
+        let keys = frozen.folder().join("keys");
+        assert_eq!(fs::read(keys.join("default.log-key")).unwrap(), b"a key");
+        assert_eq!(fs::read(keys.join("own.log-key")).unwrap(), b"another");
+        for name in ["default.log-key", "own.log-key"] {
+            let metadata = keys.join(name).symlink_metadata().unwrap();
+            assert!(metadata.is_file());
+            assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+        }
+        let left_out = frozen.left_out().join("\n");
+        for name in ["keys/folder", "keys/lost.log-key"] {
+            assert!(left_out.contains(name), "{left_out}");
+        }
+        // The number is made once and is in the copy.
+        let number = frozen.node().to_owned();
+        assert_eq!(number.len(), 2 * NODE_BYTES);
+        let copied = fs::read_to_string(frozen.folder().join(NODE)).unwrap();
+        assert_eq!(copied.trim_end(), number);
+        drop(frozen);
+        assert!(!at("data/frozen").exists());
+        assert_eq!(freeze(&at("data")).unwrap().node(), number);
+    }
 }

@@ -1,10 +1,12 @@
 //! `kiln backup list` and `kiln backup check`.
 
+use std::ops::ControlFlow;
 use std::time::Instant;
 
+use backup::{BackupError, Snapshot, Unread};
 use clap::Args;
 use dsu::Moment;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::create::say_how_long;
 use super::{PlaceArgs, WhichArgs, failure};
@@ -21,7 +23,8 @@ Examples:
   kiln backup list s3://hospital-backups/node-1 --s3-endpoint http://127.0.0.1:9000
   kiln backup list /mnt/backups --identity operator.key --json
 
-Oldest first. What an encrypted backup holds is shown with --identity only.";
+Oldest first. What an encrypted backup holds is shown with --identity only; one that is encrypted to
+another key is listed by its name and time.";
 
 pub(super) const CHECK_HELP: &str = "\
 Examples:
@@ -53,26 +56,12 @@ pub(super) fn list(args: &ListArgs, common: &Common) -> Outcome {
     for unread in backup::list(&place).map_err(|error| failure(&error))? {
         let time = utc::format(Moment::from_millis(unread.id.created_ms()));
         let id = unread.id.to_string();
-        let is_closed = unread.is_sealed && identities.is_empty();
-        let (words, value) = if is_closed {
-            let value = json!({ "backup": id, "time": time, "encrypted": true });
-            ("encrypted".to_owned(), value)
-        } else {
-            let snapshot =
-                backup::read(&place, &unread, &identities).map_err(|error| failure(&error))?;
-            let (files, bytes) = (snapshot.files.len(), snapshot.bytes());
-            let logs: Vec<_> = snapshot.logs.iter().map(|log| json!(log)).collect();
-            let value = json!({
-                "backup": id, "time": time, "encrypted": unread.is_sealed, "files": files,
-                "bytes": bytes, "logs": logs, "leftOut": snapshot.left_out,
-                "version": snapshot.version,
-            });
-            let how = if unread.is_sealed {
-                "encrypted"
-            } else {
-                "plain"
-            };
-            (format!("{files} files, {bytes} bytes, {how}"), value)
+        let closed = json!({ "backup": id, "time": time, "encrypted": true });
+        let (words, value) = match backup::read(&place, &unread, &identities) {
+            Ok(snapshot) => contents(&unread, &time, &snapshot),
+            Err(BackupError::NoIdentity) => ("encrypted".to_owned(), closed),
+            Err(BackupError::WrongIdentity) => ("encrypted to another key".to_owned(), closed),
+            Err(error) => return Err(failure(&error)),
         };
         rows.push((format!("{id}  {time}  {words}"), value));
     }
@@ -93,7 +82,10 @@ pub(super) fn check(args: &CheckArgs, common: &Common) -> Outcome {
     let found = args.which.find(common)?;
     let progress = Progress::new(output);
     progress.begin("checking", Some(found.snapshot.bytes()));
-    let advance = |bytes| progress.advance(bytes);
+    let advance = |bytes| {
+        progress.advance(bytes);
+        ControlFlow::Continue(())
+    };
     let checked = backup::check(&found.place, &found.snapshot, &found.identities, &advance);
     progress.end();
     let report = checked.map_err(|error| failure(&error))?;
@@ -121,4 +113,23 @@ pub(super) fn check(args: &CheckArgs, common: &Common) -> Outcome {
     } else {
         Exit::Negative
     })
+}
+
+/// What a backup holds, in words and as JSON.
+fn contents(unread: &Unread, time: &str, snapshot: &Snapshot) -> (String, Value) {
+    let (files, bytes) = (snapshot.files.len(), snapshot.bytes());
+    let logs: Vec<_> = snapshot.logs.iter().map(|log| json!(log)).collect();
+    let value = json!({
+        "backup": unread.id.to_string(), "time": time, "encrypted": unread.is_sealed,
+        "files": files, "bytes": bytes, "logs": logs, "leftOut": snapshot.left_out,
+        "version": snapshot.version, "node": snapshot.node,
+    });
+    let how = if unread.is_sealed {
+        "encrypted"
+    } else {
+        "plain"
+    };
+    let node = snapshot.node.as_deref().unwrap_or("unknown");
+    let words = format!("{files} files, {bytes} bytes, {how}, of node {node}");
+    (words, value)
 }

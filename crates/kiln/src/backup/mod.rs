@@ -8,11 +8,15 @@ mod frozen;
 mod look;
 mod prune;
 mod restore;
+mod stop;
 
+use std::error::Error;
+use std::io;
 use std::path::PathBuf;
 
 use backup::{BackupError, Identities, Place, S3Options, Snapshot, SnapshotId, Unread};
 use clap::{Args, Subcommand};
+use ledger::LedgerError;
 
 use crate::client_failure::with_causes;
 use crate::common::Common;
@@ -131,6 +135,9 @@ fn failure(error: &BackupError) -> Failure {
         BackupError::Location { .. } | BackupError::Recipient { .. } => {
             (Exit::Usage, "see kiln backup create --help")
         }
+        BackupError::Place { place, .. } if !place.starts_with("s3://") => {
+            (Exit::Local, "check the folder and its disk")
+        }
         BackupError::Place { .. } => (
             Exit::Unreachable,
             "check the address, the credentials and the bucket (AWS_… in the environment, --s3-endpoint)",
@@ -149,6 +156,17 @@ fn failure(error: &BackupError) -> Failure {
             Exit::Negative,
             "use another backup; take the damaged object away, and the next backup stores it again",
         ),
+        BackupError::Rotten { .. } => (
+            Exit::Local,
+            "kiln store check says what is lost; restore the newest backup that kiln backup drill \
+             finds sound, on another disk",
+        ),
+        BackupError::OtherNode { .. } => (
+            Exit::Conflict,
+            "give each node a place of its own; a node that lost its number gets it back by writing \
+             it into the file node-id of its data folder",
+        ),
+        BackupError::Stopped => (Exit::Interrupted, "run it again"),
         BackupError::NotEmpty { .. } => (
             Exit::Conflict,
             "name a new folder; a restore never writes over anything",
@@ -161,11 +179,62 @@ fn failure(error: &BackupError) -> Failure {
         BackupError::Changed { .. } => (Exit::Conflict, "run it again"),
         _ => (Exit::Local, "mend what the message says, and run it again"),
     };
-    let full = matches!(
-        error,
-        BackupError::Local { source, .. } if source.kind() == std::io::ErrorKind::StorageFull
-    );
-    let exit = if full { Exit::DiskFull } else { exit };
+    let (exit, next) = if is_disk_full(error) {
+        (Exit::DiskFull, "make room on the disk, then try again")
+    } else {
+        (exit, next)
+    };
     let message = with_causes(error);
     Failure::new(exit, message).next(next)
+}
+
+/// Whether a full disk is behind an error. A store tells it in words only.
+fn is_disk_full(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |&error| error.source()).any(|cause| {
+        if let Some(cause) = cause.downcast_ref::<io::Error>() {
+            let kind = cause.kind();
+            return matches!(
+                kind,
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            );
+        }
+        let is_told = matches!(
+            cause.downcast_ref::<LedgerError>(),
+            Some(LedgerError::OutOfSpace)
+        );
+        is_told || cause.to_string().contains("No space left on device")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_seen_wherever_it_is_said() {
+        let check = |error: BackupError, expected: Exit| {
+            assert_eq!(failure(&error).exit(), expected, "{error}");
+        };
+        let local = |kind: io::ErrorKind| BackupError::Local {
+            path: "file".into(),
+            source: kind.into(),
+        };
+        check(local(io::ErrorKind::StorageFull), Exit::DiskFull);
+        check(local(io::ErrorKind::QuotaExceeded), Exit::DiskFull);
+        check(local(io::ErrorKind::PermissionDenied), Exit::Local);
+        check(BackupError::Stopped, Exit::Interrupted);
+        assert!(is_disk_full(&LedgerError::OutOfSpace));
+        let words = io::Error::other("IO error: No space left on device: 000009.sst");
+        let opened = ledger::OpenError::Folder {
+            path: "anchors".into(),
+            source: io::ErrorKind::StorageFull.into(),
+        };
+        assert!(is_disk_full(&opened));
+        let damaged = ledger::OpenError::Damaged {
+            path: "anchors".into(),
+            detail: words.to_string(),
+        };
+        assert!(is_disk_full(&damaged));
+        assert!(!is_disk_full(&LedgerError::Absent));
+    }
 }

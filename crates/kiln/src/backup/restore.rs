@@ -11,7 +11,8 @@ use ledger::{EmbeddedLedger, EngineOptions, HoldCause, Mode};
 use serde_json::json;
 
 use super::create::say_how_long;
-use super::{Found, WhichArgs, failure};
+use super::stop::Stop;
+use super::{Found, WhichArgs, failure, is_disk_full};
 use crate::common::Common;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::progress::Progress;
@@ -22,10 +23,13 @@ Examples:
   kiln backup restore /mnt/backups --data /var/lib/kiln --identity operator.key
   kiln backup restore s3://hospital-backups/node-1 --data new --backup 1790000000000-0123456789abcdef
 
-The folder must not exist or be empty. A log that was signed further than the backup knows must not be
-signed again from there, so every log is put on hold, also those without entries: the node serves bricks
-and reads anchors, and takes no new versions until `kiln log lift` has compared the log with a checkpoint
-that was kept outside of the backup (by a witness or a monitor).";
+The folder must not exist or be empty; a file system may be mounted there. A log that was signed further
+than the backup knows must not be signed again from there, so every log is put on hold, also those
+without entries: the node serves bricks and reads anchors, and takes no new versions until `kiln log lift`
+has compared the log with a checkpoint that was kept outside of the backup (by a witness or a monitor).";
+
+/// The file with the API keys.
+const CONTROL: &str = "control.db";
 
 /// Options of `kiln backup restore`.
 #[derive(Args)]
@@ -41,11 +45,18 @@ pub(super) fn run(args: &RestoreArgs, common: &Common) -> Outcome {
     let output = common.output();
     let began = Instant::now();
     let found = args.which.find(common)?;
-    let held = restore(&found, &args.data, &Progress::new(output))?;
+    let held = restore(&found, &args.data, &Progress::new(output), &Stop::watch()?)?;
     say_how_long(output, began);
     let left_out = &found.snapshot.left_out;
     for what in left_out {
         crate::output::warn(&format!("not in the backup: {what}"));
+    }
+    if found.snapshot.files.iter().any(|it| it.path == CONTROL) {
+        let time = utc::format(Moment::from_millis(found.snapshot.created_ms));
+        crate::output::warn(&format!(
+            "what was done to API keys, quotas and the read-only mode after {time} is undone: keys that \
+             were revoked since are valid again; next, when the node runs: kiln admin keys list"
+        ));
     }
     for domain in &held {
         output.say(&format!(
@@ -89,10 +100,14 @@ pub(super) fn restore(
     found: &Found,
     data: &Path,
     progress: &Progress,
+    stop: &Stop,
 ) -> Result<Vec<Domain>, Failure> {
     let snapshot = &found.snapshot;
     progress.begin("restoring", Some(snapshot.bytes()));
-    let advance = |bytes| progress.advance(bytes);
+    let advance = |bytes| {
+        progress.advance(bytes);
+        stop.flow()
+    };
     let mut held = Vec::new();
     let time = utc::format(Moment::from_millis(snapshot.created_ms));
     let why = format!("backup {} of {time}", found.unread.id);
@@ -128,11 +143,15 @@ fn hold_logs(folder: &Path, why: &str) -> Result<Vec<Domain>, RestoreError> {
     let anchors = folder.join("anchors");
     let cannot = |error: Box<dyn std::error::Error + Send + Sync>| {
         let text = "the logs of the restored folder cannot be put on hold";
-        RestoreError::Ledger(
-            Failure::new(Exit::Local, text)
-                .because(error)
-                .next("nothing was restored; try another backup"),
-        )
+        let (exit, next) = if is_disk_full(error.as_ref()) {
+            (
+                Exit::DiskFull,
+                "nothing was restored; make room on the disk, then try again",
+            )
+        } else {
+            (Exit::Local, "nothing was restored; try another backup")
+        };
+        RestoreError::Ledger(Failure::new(exit, text).because(error).next(next))
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
@@ -147,4 +166,21 @@ fn hold_logs(folder: &Path, why: &str) -> Result<Vec<Domain>, RestoreError> {
     runtime
         .block_on(ledger.hold_logs(HoldCause::Restored, why))
         .map_err(|error| cannot(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_folder_that_was_restored_in_part_is_no_data_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let mark = folder.path().join(backup::UNFINISHED);
+        std::fs::create_dir(&mark).unwrap();
+        let refused = node::lock_store(folder.path(), "anchors").unwrap_err();
+        assert!(
+            refused.to_string().contains("kiln backup restore"),
+            "{refused}"
+        );
+        std::fs::remove_dir(&mark).unwrap();
+        node::lock_store(folder.path(), "anchors").unwrap();
+    }
 }
