@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use testkit::server::Server;
 
 use crate::writers::Writers;
-use crate::{backup, text};
+use crate::{age_key, backup, text};
 
 /// The data folder of a stopped node with something in it.
 pub(crate) fn data() -> Result<(tempfile::TempDir, PathBuf)> {
@@ -36,7 +36,13 @@ fn a_stopped_node_is_backed_up_without_its_keys_and_told_so() -> Result<()> {
         "{listed}"
     );
     let to = folder.path().join("restored");
-    backup("restore", &[place, "--data", text(&to)?])?.done()?;
+    let restored = backup("restore", &[place, "--data", text(&to)?])?;
+    let told = &restored.stderr;
+    ensure!(
+        told.contains("revoked") && told.contains("kiln admin keys list"),
+        "{told}"
+    );
+    restored.done()?;
     ensure!(!to.join("keys").exists(), "a plain backup holds keys");
     Ok(())
 }
@@ -69,6 +75,37 @@ fn every_damaged_object_is_found() -> Result<()> {
     std::fs::remove_file(&object)?;
     backup("create", &[text_of_place, "--data", text(&data)?])?.done()?;
     backup("drill", &[text_of_place])?.done()?;
+    Ok(())
+}
+
+#[test]
+fn a_place_is_one_nodes_and_lists_what_another_key_opens() -> Result<()> {
+    let (folder, data) = data()?;
+    let place = folder.path().join("place");
+    let (place, folder_of_data) = (text(&place)?, text(&data)?);
+    let (before, _) = age_key(tempfile::tempdir()?.path())?;
+    let (now, key) = age_key(folder.path())?;
+    for recipient in [&before, &now] {
+        let arguments = [place, "--data", folder_of_data, "--recipient", recipient];
+        backup("create", &arguments)?.done()?;
+    }
+    let listed = backup("list", &[place, "--identity", &key])?.done()?;
+    ensure!(
+        listed[0]["encrypted"] == true && listed[0]["files"].is_null(),
+        "{listed}"
+    );
+    ensure!(listed[1]["files"].as_u64() > Some(4), "{listed}");
+    let number = std::fs::read_to_string(data.join("node-id"))?;
+    ensure!(listed[1]["node"] == number.trim_end(), "{listed}");
+    // A folder with another number is another node.
+    std::fs::remove_file(data.join("node-id"))?;
+    let refused = backup("create", &[place, "--data", folder_of_data])?;
+    ensure!(
+        refused.code == Some(7) && refused.stderr.contains(number.trim_end()),
+        "{:?} {}",
+        refused.code,
+        refused.stderr
+    );
     Ok(())
 }
 
