@@ -103,13 +103,13 @@ fn other_peoples_code_verifies_a_log_that_continues_another() {
     live.renew(new);
     live.start_again(&config(&format!("origin = \"{new}\"")))
         .unwrap();
-    let line = String::from_utf8(live.part("checkpoint")).unwrap();
-    let line = line.lines().nth(3).unwrap().to_owned() + "\n";
-    assert!(line.starts_with(&format!("kiln/continues {ORIGIN} 5 ")));
-    let (old, old_root) = verified_of(&live, &live.checkpoint(3), new, &line);
+    let note = String::from_utf8(live.part("checkpoint")).unwrap();
+    let continues = note.lines().nth(3).unwrap().to_owned() + "\n";
+    assert!(continues.starts_with(&format!("kiln/continues {ORIGIN} 5 ")));
+    let (old, old_root) = verified_of(&live, &live.checkpoint(3), new, &continues);
     assert_eq!((old, old_root), (3, root), "the same entries");
     ids.extend(live.anchor(3..6));
-    let (size, root) = verified_of(&live, &live.checkpoint(6), new, &line);
+    let (size, root) = verified_of(&live, &live.checkpoint(6), new, &continues);
     let tiles = Tiles(&live);
     let reader = TileHashReader::new(size, root, &tiles);
     let proof = prove_tree(size, old, &reader).unwrap();
@@ -125,7 +125,7 @@ fn other_peoples_code_verifies_a_log_that_continues_another() {
         assert_eq!(derived, hashes, "the node's proof of entry {index}");
     }
     let note = live.part("checkpoint");
-    let without = String::from_utf8(note).unwrap().replacen(&line, "", 1);
+    let without = String::from_utf8(note).unwrap().replacen(&continues, "", 1);
     let key = String::from_utf8(live.part("vkey")).unwrap();
     let key = StandardVerifier::new(key.trim_end()).unwrap();
     let known = VerifierList::new(vec![Box::new(key)]);

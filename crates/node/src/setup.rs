@@ -169,7 +169,7 @@ impl Setup {
         restore_domains(&config, args.logs, &control, &domains)?;
         let access = Access::new(control.clone(), domains.clone(), &config.access)
             .context("no HTTP client for the issuers of access.oidc")?;
-        let limits = Limits::open(control.clone(), domains.clone(), &config.limits)?;
+        let limits = Limits::new(control.clone(), domains.clone(), &config.limits);
         judge_set_quotas(&config, args.logs, &domains, &limits)?;
         Ok(Some(Self {
             domains,

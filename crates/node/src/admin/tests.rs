@@ -47,7 +47,7 @@ impl Asked {
         let control = Control::open(folder.path()).unwrap();
         let config = Config::load(toml::Table::new(), None, []).unwrap();
         let domains = Domains::new(DomainTable::from_config(&config.domains));
-        let limits = Limits::open(control.clone(), domains.clone(), &config.limits).unwrap();
+        let limits = Limits::new(control.clone(), domains.clone(), &config.limits);
         let metrics = Metrics::new().unwrap();
         let operations: Vec<OperationOf> = vec![operation::of];
         let requests = metrics.requests().clone();

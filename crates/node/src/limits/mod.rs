@@ -86,22 +86,15 @@ pub struct UsedToday {
 
 impl Limits {
     /// The limits of a node.
-    ///
-    /// # Errors
-    /// When `control.db` cannot be read.
-    pub(crate) fn open(
-        control: Control,
-        domains: Domains,
-        config: &LimitsConfig,
-    ) -> Result<Self, ControlError> {
-        Ok(Self(Arc::new(Inner {
+    pub(crate) fn new(control: Control, domains: Domains, config: &LimitsConfig) -> Self {
+        Self(Arc::new(Inner {
             tallies: Tallies::default(),
             parts: OnceLock::new(),
             anonymous: config.anonymous,
             credential: config.credential,
             domains,
             control,
-        })))
+        }))
     }
 
     /// Says which parts the process consists of, and takes up what such a one had counted today

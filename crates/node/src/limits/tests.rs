@@ -32,13 +32,13 @@ impl Opened {
         let access = AccessConfig::default();
         let access = Access::new(control.clone(), domains.clone(), &access).unwrap();
         let caller = access.anonymous(Ipv4Addr::LOCALHOST.into());
-        let limits = Limits::open(control.clone(), domains.clone(), &LimitsConfig::default());
+        let limits = Limits::new(control.clone(), domains.clone(), &LimitsConfig::default());
         Self {
             folder,
             control,
             domains,
             domain,
-            limits: limits.unwrap(),
+            limits,
             caller,
         }
     }
@@ -137,7 +137,7 @@ fn what_could_not_be_written_down_is_written_the_next_time() {
     file.execute_batch(show).unwrap();
     limits.write_down().unwrap();
     let (control, domains) = (opened.control.clone(), opened.domains.clone());
-    let again = Limits::open(control, domains, &LimitsConfig::default()).unwrap();
+    let again = Limits::new(control, domains, &LimitsConfig::default());
     again.take_up(&["bricks"]).unwrap();
     assert_eq!(again.used_today(&opened.domain).bricks, 4);
 }
