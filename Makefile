@@ -16,7 +16,7 @@ IMPORT_BRICKS ?= 100000
 # Size of the file whose upload and download is measured.
 MEMORY_BYTES ?= 1073741824
 
-.PHONY: help run install test verify check interop contracts bench-ledger deb
+.PHONY: help run install test verify check interop contracts console console-pictures bench-ledger deb
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -56,6 +56,13 @@ interop: ## Drive the unmodified OpenDSU SDK (OPENDSU_SDK names its checkout)
 
 contracts: ## Compile the contracts again (anchor-service/contracts)
 	node anchor-service/contracts/build.mjs "$$(.ci/tools)/node_modules" anchor-service/contracts/artifacts
+
+console: ## Build the operator's page again (crates/console)
+	node crates/console/build.mjs "$$(.ci/tools)/console/node_modules" crates/console/dist
+
+console-pictures: ## Take the pictures of the operator's page again (docs/console; needs pngquant)
+	KILN_SCREENSHOTS=$(CURDIR)/docs/console $(IN_ENV) cargo test --locked -p conformance-tests --test console looks
+	pngquant --force --ext .png --strip --speed 1 64 docs/console/*.png
 
 bench-ledger: ## Measure anchors: with and without the log, proofs, gas (docs/benchmarks-ledger.md)
 	$(IN_ENV) cargo bench --locked --quiet --profile dev -p bench --bench ledger --features without-log

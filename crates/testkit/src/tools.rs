@@ -83,15 +83,35 @@ pub fn rclone() -> Result<PathBuf, MissingTool> {
     in_tools("python/bin/rclone").ok_or(MissingTool { tool: "rclone" })
 }
 
-/// The folder that holds the npm package `solc`.
+/// The browser that tries the console.
+///
+/// # Errors
+/// [`MissingTool`] when it is not there.
+pub fn chromium() -> Result<PathBuf, MissingTool> {
+    in_tools("bin/chromium").ok_or(MissingTool { tool: "Chromium" })
+}
+
+/// The folder of the npm packages that the console is built with.
+///
+/// # Errors
+/// [`MissingTool`] when it is not there.
+pub fn console_modules() -> Result<PathBuf, MissingTool> {
+    let tool = "what builds the console";
+    modules("console/node_modules/vite/package.json").ok_or(MissingTool { tool })
+}
+
+/// The folder of the npm packages of the tests: `solc`, `playwright-core` and others.
 ///
 /// # Errors
 /// [`MissingTool`] when it is not there.
 pub fn node_modules() -> Result<PathBuf, MissingTool> {
-    let package = in_tools("node_modules/solc/package.json");
-    let modules = package.as_deref().and_then(|it| it.ancestors().nth(2));
     let tool = "the Solidity compiler";
-    modules.map(Path::to_owned).ok_or(MissingTool { tool })
+    modules("node_modules/solc/package.json").ok_or(MissingTool { tool })
+}
+
+/// The folder of npm packages in which this file of a package lies.
+fn modules(file: &str) -> Option<PathBuf> {
+    in_tools(file)?.ancestors().nth(2).map(Path::to_owned)
 }
 
 fn program(tool: &'static str) -> Result<PathBuf, MissingTool> {

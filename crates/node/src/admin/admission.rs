@@ -32,8 +32,16 @@ impl Admission {
     /// Refuses what comes from a foreign page or has a form that no route takes.
     ///
     /// # Errors
-    /// 400, 403 or 415, and how the audit log calls it.
-    fn examine(&self, head: &Parts) -> Result<(), (&'static str, ApiError)> {
+    /// 400, 403 or 415; it is in the audit log then.
+    pub(crate) fn examine(&self, peer: &Peer, head: &Parts) -> Result<(), ApiError> {
+        self.judge(head).map_err(|(act, refusal)| {
+            self.access.note(act, "", peer.address.ip(), "");
+            refusal
+        })
+    }
+
+    /// What is wrong with the form of a request, and how the audit log calls it.
+    fn judge(&self, head: &Parts) -> Result<(), (&'static str, ApiError)> {
         let host = self
             .own_host(head)
             .map_err(|refusal| ("refused.foreign-host", refusal))?;
@@ -50,16 +58,12 @@ impl Admission {
         judged.map_err(|refusal| ("refused.malformed-request", refusal))
     }
 
-    /// Who asks, if he may.
+    /// Who sent a request that was examined, if he may.
     ///
     /// # Errors
-    /// 400 for a request in a wrong form, 401 without a valid credential, 403 for one that does not
+    /// 400 for several credentials, 401 without a valid credential, 403 for one that does not
     /// suffice, 429 after too many bad ones; 503 when it cannot be told.
     pub(crate) async fn admit(&self, peer: &Peer, head: &Parts) -> Result<Caller, ApiError> {
-        self.examine(head).map_err(|(act, refusal)| {
-            self.access.note(act, "", peer.address.ip(), "");
-            refusal
-        })?;
         let caller = match admin_token(&head.headers) {
             Some(sent) => self.token_holder(peer.address.ip(), sent).await?,
             None => self.access.authenticate(peer, &head.headers).await?,

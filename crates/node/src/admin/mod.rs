@@ -1,6 +1,6 @@
 //! The admin listener: what an operator does with a running node, as JSON over HTTP under
-//! `/admin/v1/`. It is apart from the node's listener, on loopback unless told, and every request
-//! needs a credential.
+//! `/admin/v1/`, and the page that shows it. It is apart from the node's listener, on loopback unless
+//! told, and every request but those for the files of the page needs a credential.
 //!
 //! **Source:** `docs/admin.md`.
 
@@ -11,6 +11,7 @@ mod domains;
 mod keys;
 mod modes;
 mod operation;
+mod page;
 mod quotas;
 mod scrub;
 mod status;
@@ -240,15 +241,17 @@ impl AdminListener {
         let hosts = [config.admin.hosts.clone(), config.node.hosts.clone()].concat();
         let mut limits = config.limits.clone();
         limits.connections_max = CONNECTIONS_MAX;
-        let is_here = config.metrics.listen == MetricsListen::Admin;
-        let metrics = is_here.then(|| metrics::routes(&setup.metrics));
+        // For the console, and where it is configured for what scrapes, under its customary path.
+        let metrics = metrics::routes(&setup.metrics);
+        let is_scraped = config.metrics.listen == MetricsListen::Admin;
+        let scraped = is_scraped.then(|| metrics.clone());
         let front = AdminFront {
             admission: Admission {
                 guard: Guard::new(address.ip(), hosts),
                 token,
                 access: setup.access.beside(),
             },
-            routes: routes(state, parts, metrics),
+            routes: routes(state, parts, metrics, scraped),
             body_limits: limits.body(BODY_BYTES_MAX),
             budget: BodyBudget::new(BODY_BYTES_IN_FLIGHT_MAX),
             observer: front.observer.beside(vec![operation::of]),
@@ -285,20 +288,26 @@ impl AdminListener {
     }
 }
 
-fn routes(state: NodeState, parts: Vec<(&'static str, Router)>, metrics: Option<Router>) -> Router {
+fn routes(
+    state: NodeState,
+    parts: Vec<(&'static str, Router)>,
+    metrics: Router,
+    scraped: Option<Router>,
+) -> Router {
     let own = status::routes()
         .merge(modes::routes())
         .merge(domains::routes())
         .merge(quotas::routes())
         .merge(keys::routes())
         .merge(audit::routes())
-        .with_state(Arc::new(state));
+        .with_state(Arc::new(state))
+        .merge(metrics);
     let mut routes = Router::new().nest("/admin/v1", own);
     for (name, part) in parts {
         routes = routes.nest(&format!("/admin/v1/{name}"), part);
     }
     routes
-        .merge(metrics.unwrap_or_default())
+        .merge(scraped.unwrap_or_default())
         .fallback(|| async { message(StatusCode::NOT_FOUND, "there is no such route") })
         .method_not_allowed_fallback(|| async {
             let text = "the route does not take this method";
@@ -329,8 +338,9 @@ impl AdminFront {
                 HeaderValue::from_static("application/json"),
             );
         }
+        let no_store = HeaderValue::from_static("no-store");
+        headers.entry(header::CACHE_CONTROL).or_insert(no_store);
         for (name, value) in [
-            (header::CACHE_CONTROL, "no-store"),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (header::X_FRAME_OPTIONS, "DENY"),
             (header::REFERRER_POLICY, "no-referrer"),
@@ -342,7 +352,14 @@ impl AdminFront {
 
     async fn judge(&self, peer: &Peer, request: Request<Body>) -> Result<Response, ApiError> {
         let (mut head, body) = request.into_parts();
-        let caller = match self.admission.admit(peer, &head).await {
+        let admitted = match self.admission.examine(peer, &head) {
+            Ok(()) => match page::answer(&head) {
+                Some(page) => return Ok(page),
+                None => self.admission.admit(peer, &head).await,
+            },
+            Err(refusal) => Err(refusal),
+        };
+        let caller = match admitted {
             Ok(caller) => caller,
             Err(refusal) => {
                 crate::body::discard(&head.headers, body).await;

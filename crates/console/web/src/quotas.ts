@@ -1,0 +1,29 @@
+// What the domains may use. Where a route for quotas is there, it is asked here and nowhere else.
+
+import { ask, type Domain, type DomainSettings } from "./api";
+import { useAsked, type Polled } from "./pulse";
+
+/** Quotas by their names, as the configuration spells them; those that are not there have no limit. */
+export type Quotas = Record<string, number>;
+
+/** Quotas change seldom, and each domain is a request. */
+const FRESH_MS = 30_000;
+
+let known: { key: string; at: number; quotas: Record<string, Quotas> } | undefined;
+
+/** The quotas of these domains, by their names. */
+export function useQuotas(domains: Domain[]): Polled<Record<string, Quotas>> {
+    const names = domains.map((domain) => domain.name);
+    return useAsked(names.length === 0 ? null : names.join("/"), (key) => quotasOf(key, names));
+}
+
+async function quotasOf(key: string, names: string[]): Promise<Record<string, Quotas>> {
+    if (known?.key === key && Date.now() - known.at < FRESH_MS) return known.quotas;
+    const asked = names.map(async (name): Promise<[string, Quotas]> => {
+        const shown = await ask<DomainSettings>(`domains/${encodeURIComponent(name)}`);
+        return [name, shown.settings?.quota ?? {}];
+    });
+    const quotas = Object.fromEntries(await Promise.all(asked));
+    known = { key, at: Date.now(), quotas };
+    return quotas;
+}
