@@ -117,7 +117,7 @@ fn a_key_is_made_and_its_text_is_shown_once() -> Result<()> {
         ("choose", "Ends", "2592000"),
         ("fill", "Requests per second, at most", "20"),
     ] {
-        browser.order(json!({ "order": order, "label": label, "text": value, "value": value }))?;
+        browser.order(&json!({ "order": order, "label": label, "text": value, "value": value }))?;
     }
     browser.answer("Make the key")?;
     let dialog = browser.read()?["dialog"].to_string();
@@ -126,12 +126,12 @@ fn a_key_is_made_and_its_text_is_shown_once() -> Result<()> {
     let read = "/bricking/hospital.example/get-brick/x";
     ensure!(world.call("GET", read, Some(key), b"")?.status != 401);
     // Escape is pressed by accident; the key would be lost.
-    browser.order(json!({ "order": "press", "key": "Escape" }))?;
+    browser.order(&json!({ "order": "press", "key": "Escape" }))?;
     ensure!(browser.read()?["dialog"].to_string().contains(key));
     browser.answer("I have it")?;
     let page = browser.read()?;
     ensure!(page["dialog"] == Value::Null && !page.to_string().contains(key));
-    let kept = browser.order(json!({ "order": "kept" }))?;
+    let kept = browser.order(&json!({ "order": "kept" }))?;
     ensure!(!kept.to_string().contains(key), "{kept}");
     let keys = world.asked("keys")?["keys"].take();
     let made = keys
@@ -155,7 +155,7 @@ fn a_key_is_made_and_its_text_is_shown_once() -> Result<()> {
     );
     // What the node does not take is said in the dialog.
     browser.click("New key")?;
-    browser.order(json!({ "order": "fill", "label": "Name", "text": " " }))?;
+    browser.order(&json!({ "order": "fill", "label": "Name", "text": " " }))?;
     browser.answer("Make the key")?;
     let page = browser.read()?;
     ensure!(

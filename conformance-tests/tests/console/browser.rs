@@ -81,14 +81,14 @@ impl Browser {
             scheme,
             ..
         } = screen;
-        self.order(json!({
+        self.order(&json!({
             "order": "open", "width": width, "height": height, "scheme": scheme
         }))
     }
 
     /// Signs in and waits for the first figures.
     pub(crate) fn sign_in(&mut self, credential: &str) -> Result<()> {
-        self.order(json!({
+        self.order(&json!({
             "order": "fill", "label": "Admin token or API key", "text": credential
         }))?;
         self.click("Sign in")
@@ -96,40 +96,40 @@ impl Browser {
 
     /// Goes to a view by its tab.
     pub(crate) fn view(&mut self, name: &str) -> Result<()> {
-        self.order(json!({ "order": "view", "name": name }))
+        self.order(&json!({ "order": "view", "name": name }))
             .map(drop)
     }
 
     /// Presses the button of this name.
     pub(crate) fn click(&mut self, name: &str) -> Result<()> {
-        self.order(json!({ "order": "click", "name": name }))
+        self.order(&json!({ "order": "click", "name": name }))
             .map(drop)
     }
 
     /// Presses a button in the section with this heading.
     pub(crate) fn click_in(&mut self, section: &str, name: &str) -> Result<()> {
-        self.order(json!({ "order": "click", "name": name, "section": section }))
+        self.order(&json!({ "order": "click", "name": name, "section": section }))
             .map(drop)
     }
 
     /// Presses a button of the open dialog.
     pub(crate) fn answer(&mut self, name: &str) -> Result<()> {
-        self.order(json!({ "order": "answer", "name": name }))
+        self.order(&json!({ "order": "answer", "name": name }))
             .map(drop)
     }
 
     /// Lets the page ask the node again.
     pub(crate) fn beat(&mut self) -> Result<()> {
-        self.order(json!({ "order": "beat" })).map(drop)
+        self.order(&json!({ "order": "beat" })).map(drop)
     }
 
     /// What a reader of the page has before him.
     pub(crate) fn read(&mut self) -> Result<Value> {
-        self.order(json!({ "order": "read" }))
+        self.order(&json!({ "order": "read" }))
     }
 
     /// One order of `drive.mjs`.
-    pub(crate) fn order(&mut self, order: Value) -> Result<Value> {
+    pub(crate) fn order(&mut self, order: &Value) -> Result<Value> {
         let input = self.input.as_mut().context("the browser was ended")?;
         writeln!(input, "{order}")?;
         let mut line = String::new();
@@ -144,14 +144,14 @@ impl Browser {
 
     /// That the page asked nobody at all.
     pub(crate) fn check_silent(&mut self) -> Result<()> {
-        let seen = self.order(json!({ "order": "seen" }))?;
+        let seen = self.order(&json!({ "order": "seen" }))?;
         ensure!(seen["requests"] == 0, "{seen}");
         Ok(())
     }
 
     /// That the page asked nobody but its node, kept to its policy and met no error.
     pub(crate) fn check_clean(&mut self) -> Result<()> {
-        let seen = self.order(json!({ "order": "seen" }))?;
+        let seen = self.order(&json!({ "order": "seen" }))?;
         ensure!(seen["requests"].as_u64() > Some(0), "{seen}");
         for what in ["foreign", "errors", "violations"] {
             ensure!(seen[what] == json!([]), "{what}: {seen}");

@@ -11,7 +11,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
      img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 fn kept(browser: &mut Browser, credential: &[&str]) -> Result<()> {
-    let kept = browser.order(json!({ "order": "kept" }))?;
+    let kept = browser.order(&json!({ "order": "kept" }))?;
     let expected = json!({ "session": credential, "local": [], "databases": 0, "cookies": 0 });
     ensure!(kept == expected, "{kept}");
     Ok(())
@@ -57,7 +57,7 @@ fn a_credential_is_tried_kept_in_the_tab_and_forgotten() -> Result<()> {
     told(&browser.read()?, &["may not look at the node", "operate"])?;
     kept(&mut browser, &[])?;
     // The browser itself notes that a request was refused; the page has said so.
-    let seen = browser.order(json!({ "order": "seen" }))?;
+    let seen = browser.order(&json!({ "order": "seen" }))?;
     let errors = seen["errors"].as_array().unwrap();
     ensure!(errors.len() == 2, "{seen}");
     ensure!(
@@ -71,7 +71,7 @@ fn a_credential_is_tried_kept_in_the_tab_and_forgotten() -> Result<()> {
     browser.sign_in(&token)?;
     ensure!(browser.read()?["heading"] == "Overview");
     kept(&mut browser, &[&token])?;
-    browser.order(json!({ "order": "reload" }))?;
+    browser.order(&json!({ "order": "reload" }))?;
     let page = browser.read()?;
     ensure!(page["heading"] == "Overview", "a reload keeps the session");
     ensure!(
@@ -81,7 +81,7 @@ fn a_credential_is_tried_kept_in_the_tab_and_forgotten() -> Result<()> {
     browser.click("Sign out")?;
     told(&browser.read()?, &[])?;
     kept(&mut browser, &[])?;
-    browser.order(json!({ "order": "reload" }))?;
+    browser.order(&json!({ "order": "reload" }))?;
     told(&browser.read()?, &[])?;
     browser.check_clean()
 }
@@ -102,7 +102,7 @@ fn a_session_ends_with_its_key_and_says_why() -> Result<()> {
     )?;
     kept(&mut browser, &[])?;
     // One question is enough to learn it: a page that asks on would be taken for a guesser.
-    browser.order(json!({ "order": "seen" }))?;
+    browser.order(&json!({ "order": "seen" }))?;
     browser.beat()?;
     browser.beat()?;
     browser.check_silent()

@@ -61,10 +61,11 @@ fn storage_shows_bricks_bytes_anchors_and_quotas_of_each_domain() -> Result<()> 
         bricks["hospital.example"] == json!({ "bricks": 6, "bytes": 576_000 }),
         "{bricks}"
     );
+    let full = domains["rows"]["hospital.example"]["Bytes"]["text"].as_str();
+    let full = full.unwrap_or_default();
     ensure!(
-        domains["rows"]["hospital.example"]["Bytes"]["text"]
-            == "576 kB of 600 kB 96 % of the quota",
-        "{domains}"
+        full.starts_with("576 kB of 600 kB") && full.ends_with("96 % of the quota"),
+        "{full}"
     );
     ensure!(
         domains["rows"]["default"]["Other quotas"]["text"] == "bytes up per day: 50 GB",
@@ -260,7 +261,7 @@ fn refusals_show_the_audit_log_and_can_be_narrowed() -> Result<()> {
         "the node was restarted: {page}"
     );
     let mut choose = |label: &str, value: &str| -> Result<Value> {
-        browser.order(json!({ "order": "choose", "label": label, "value": value }))?;
+        browser.order(&json!({ "order": "choose", "label": label, "value": value }))?;
         browser.read()
     };
     let page = choose("Reason", "refused.no-credential")?;

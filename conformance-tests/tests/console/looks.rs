@@ -20,9 +20,9 @@ const BEATS: u64 = 14;
 fn judge(browser: &mut Browser, screen: Screen, view: &str, pictures: &Path) -> Result<()> {
     let name = view.to_lowercase().replace(' ', "-");
     let file = pictures.join(format!("{name}-{}.png", screen.name));
-    browser.order(json!({ "order": "shot", "file": file }))?;
+    browser.order(&json!({ "order": "shot", "file": file }))?;
     ensure!(std::fs::metadata(&file)?.len() > 1_000, "{view}");
-    let found = browser.order(json!({ "order": "measure" }))?;
+    let found = browser.order(&json!({ "order": "measure" }))?;
     let number = |what: &str| found[what].as_f64().unwrap_or(f64::NAN);
     let case = format!("{view}, {}: {found}", screen.name);
     ensure!(number("over") <= 0.0, "too wide: {case}");
@@ -79,10 +79,10 @@ fn the_page_is_used_without_a_mouse() -> Result<()> {
     let world = World::start()?;
     let mut browser = Browser::start(world.admin(), SCREENS[0])?;
     let press =
-        |browser: &mut Browser, key: &str| browser.order(json!({ "order": "press", "key": key }));
+        |browser: &mut Browser, key: &str| browser.order(&json!({ "order": "press", "key": key }));
     // The field has the keyboard from the start.
     browser.order(
-        json!({ "order": "fill", "label": "Admin token or API key", "text": world.token()? }),
+        &json!({ "order": "fill", "label": "Admin token or API key", "text": world.token()? }),
     )?;
     press(&mut browser, "Enter")?;
     ensure!(browser.read()?["heading"] == "Overview");

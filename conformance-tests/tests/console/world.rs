@@ -298,9 +298,10 @@ fn anchor(
             &BrickHash::of(b"a brick map").to_string(),
             FIRST_MS + version,
         )?;
-        let route = match owner.exists() {
-            true => "append-to-anchor",
-            false => "create-anchor",
+        let route = if owner.exists() {
+            "append-to-anchor"
+        } else {
+            "create-anchor"
         };
         let target = format!("/anchor/{domain}/{route}/{}/{value}", owner.id());
         let reply = world.call("PUT", &target, key, b"")?;

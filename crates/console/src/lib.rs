@@ -7,6 +7,7 @@
 //!
 //! **Source:** `docs/admin.md`.
 
+use std::fmt::Write;
 use std::sync::LazyLock;
 
 use sha2::{Digest, Sha256};
@@ -65,17 +66,17 @@ static FILES: LazyLock<[File; 5]> = LazyLock::new(|| {
 });
 
 fn page(path: &'static str, media_type: &'static str, bytes: &'static [u8]) -> File {
-    let hash = Sha256::digest(bytes);
-    let digits: String = hash
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut etag = String::from('"');
+    for byte in Sha256::digest(bytes).iter().take(16) {
+        // Writing to a string does not fail.
+        let _ = write!(etag, "{byte:02x}");
+    }
+    etag.push('"');
     File {
         path,
         media_type,
         bytes,
-        etag: format!("\"{digits}\""),
+        etag,
     }
 }
 
