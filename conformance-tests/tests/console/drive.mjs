@@ -110,9 +110,11 @@ const ORDERS = {
         await page.setViewportSize({ width, height });
         await settled();
     },
+    /** A picture of the whole page, or of what the screen shows while a dialog is open. */
     async shot({ file }) {
         await page.evaluate(() => window.scrollTo(0, 0));
-        await page.screenshot({ path: file, fullPage: true });
+        const fullPage = (await page.locator("dialog[open]").count()) === 0;
+        await page.screenshot({ path: file, fullPage });
     },
 };
 

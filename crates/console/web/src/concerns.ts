@@ -4,7 +4,7 @@ import type { Status } from "./api";
 import * as format from "./format";
 import { sum, type Metrics } from "./metrics";
 import type { Tone } from "./pieces";
-import type { Quotas } from "./quotas";
+import { fullness, type Quotas } from "./quotas";
 
 export interface Concern {
     tone: Tone;
@@ -15,9 +15,6 @@ export interface Concern {
 
 /** An entry that waits longer than this for its checkpoint or its ledger is worth a look. */
 const WAIT_S = 60;
-
-/** A quota of which this part is used is worth a look. */
-const QUOTA_PART = 0.9;
 
 const CAUSES: Record<string, string> = {
     configuration: "node.read_only in the configuration",
@@ -43,10 +40,11 @@ export function concerns(
     if (status.readOnly) found.push({ tone: "warn", text: `no writes are taken, because of ${causes(status)}` });
     const disabled = status.domains.filter((domain) => domain.disabled).map((domain) => domain.name);
     if (disabled.length > 0) {
-        found.push({ tone: "warn", text: `disabled: ${disabled.join(", ")}`, view: "storage" });
+        found.push({ tone: "warn", text: `nothing is read or written in disabled domains: ${disabled.join(", ")}`, view: "storage" });
     }
     if (metrics === undefined) return found;
-    return [...found, ...ofStores(metrics), ...ofLogs(metrics), ...ofQuotas(metrics, quotas ?? {})];
+    const all = [...found, ...ofStores(metrics), ...ofLogs(metrics), ...ofQuotas(metrics, quotas ?? {})];
+    return all.sort((one, other) => Number(other.tone === "bad") - Number(one.tone === "bad"));
 }
 
 function ofStores(metrics: Metrics): Concern[] {
@@ -111,9 +109,10 @@ function ofQuotas(metrics: Metrics, quotas: Record<string, Quotas>): Concern[] {
         OF_QUOTAS.flatMap(([name, family, what]): Concern[] => {
             const limit = quota[name];
             const used = sum(metrics, family, (labels) => labels["domain"] === domain) ?? 0;
-            if (limit === undefined || used < QUOTA_PART * limit) return [];
+            const tone = limit === undefined ? "good" : fullness(used, limit);
+            if (limit === undefined || tone === "good") return [];
             const text = `${domain} uses ${format.percent(used, limit)} of its quota of ${what}`;
-            return [{ tone: "warn", text, view: "storage" }];
+            return [{ tone, text, view: "storage" }];
         }),
     );
 }

@@ -5,6 +5,7 @@ import { useEffect, useId, useRef } from "preact/hooks";
 import { nodeNow, type Failure } from "./api";
 import * as format from "./format";
 import { useSeconds, type Polled } from "./pulse";
+import { fullness } from "./quotas";
 
 /** How something stands; always said by a word too, never by colour alone. */
 export type Tone = "good" | "warn" | "bad" | "plain";
@@ -128,7 +129,7 @@ export function None({ children = "–" }: { children?: ComponentChildren }) {
 /** How much of a limit is used. */
 export function Meter({ used, limit, label }: { used: number; limit: number; label: string }) {
     const part = limit > 0 ? Math.min(1, used / limit) : 1;
-    const tone: Tone = part >= 0.95 ? "bad" : part >= 0.8 ? "warn" : "good";
+    const tone = fullness(used, limit);
     return (
         <svg
             class={`meter ${tone}`}

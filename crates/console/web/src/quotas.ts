@@ -6,6 +6,12 @@ import { useAsked, type Polled } from "./pulse";
 /** Quotas by their names, as the configuration spells them; those that are not there have no limit. */
 export type Quotas = Record<string, number>;
 
+/** How near a quota is to its end: what is nearly full takes only small things. */
+export function fullness(used: number, limit: number): "good" | "warn" | "bad" {
+    if (used >= 0.99 * limit) return "bad";
+    return used >= 0.9 * limit ? "warn" : "good";
+}
+
 /** Quotas change seldom, and each domain is a request. */
 const FRESH_MS = 30_000;
 

@@ -90,7 +90,7 @@ function Used({ value, limit, show }: { value: number; limit: number | undefined
             <span>
                 {figure} <span class="none">of {show(limit)}</span>
             </span>
-            <span class="none">{format.percent(value, limit)} of the quota</span>
+            <span class="none"> {format.percent(value, limit)} of the quota</span>
             <Meter used={value} limit={limit} label={`Quota: ${show(limit)}`} />
         </span>
     );
