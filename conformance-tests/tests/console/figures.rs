@@ -131,10 +131,10 @@ fn overview_shows_health_traffic_and_how_long_commits_take() -> Result<()> {
             "{chart}: {charts}"
         );
     }
-    ensure!(
-        value(&charts["Requests"])? > 0.0 && value(&charts["Received"])? > 0.0,
-        "{charts}"
-    );
+    for chart in ["Requests", "Received"] {
+        let label = charts[chart]["label"].to_string();
+        ensure!(!label.contains("most 0 "), "{chart}: {label}");
+    }
     let commits = &page["sections"]["Commits"]["rows"];
     for store in ["bricks", "anchors"] {
         let count = world.sample(&format!(
