@@ -2,7 +2,11 @@
 
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import "./console.css";
+import "./styles/base.css";
+import "./styles/frame.css";
+import "./styles/figures.css";
+import "./styles/dialogs.css";
+import "./styles/narrow.css";
 import { lastAnswer, type Status } from "./api";
 import * as format from "./format";
 import { Badge } from "./pieces";
