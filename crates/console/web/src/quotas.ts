@@ -1,6 +1,6 @@
-// What the domains may use. Where a route for quotas is there, it is asked here and nowhere else.
+// What the domains may use.
 
-import { ask, type Domain, type DomainSettings } from "./api";
+import { ask, type Domain } from "./api";
 import { useAsked, type Polled } from "./pulse";
 
 /** Quotas by their names, as the configuration spells them; those that are not there have no limit. */
@@ -26,10 +26,19 @@ export function useQuotas(domains: Domain[]): Polled<Record<string, Quotas>> {
 async function quotasOf(key: string, names: string[]): Promise<Record<string, Quotas>> {
     if (known?.key === key && Date.now() - known.at < FRESH_MS) return known.quotas;
     const asked = names.map(async (name): Promise<[string, Quotas]> => {
-        const shown = await ask<DomainSettings>(`domains/${encodeURIComponent(name)}`);
-        return [name, shown.settings?.quota ?? {}];
+        const shown = await ask<{ quotas: Quotas }>(`domains/${encodeURIComponent(name)}/quotas`);
+        return [name, spelled(shown.quotas)];
     });
     const quotas = Object.fromEntries(await Promise.all(asked));
     known = { key, at: Date.now(), quotas };
     return quotas;
+}
+
+/** With the names of the configuration: `storageBytes` is `storage_bytes` there. */
+function spelled(quotas: Quotas): Quotas {
+    const named = ([name, limit]: [string, number]): [string, number] => [
+        name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+        limit,
+    ];
+    return Object.fromEntries(Object.entries(quotas).map(named));
 }

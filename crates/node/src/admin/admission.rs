@@ -26,7 +26,14 @@ pub(crate) struct Admission {
 }
 
 /// What an operator may do; all else that changes anything is for administrators.
-const OPERATED: [&str; 2] = ["/admin/v1/read-only", "/admin/v1/anchors/checkpoint"];
+const OPERATED: [&str; 6] = [
+    "/admin/v1/read-only",
+    "/admin/v1/anchors/checkpoint",
+    "/admin/v1/anchors/scrub/start",
+    "/admin/v1/anchors/scrub/stop",
+    "/admin/v1/bricks/scrub/start",
+    "/admin/v1/bricks/scrub/stop",
+];
 
 impl Admission {
     /// Refuses what comes from a foreign page or has a form that no route takes.
