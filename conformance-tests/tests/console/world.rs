@@ -178,7 +178,7 @@ impl World {
     /// Some traffic: bricks that are new by `number`, reads, and a refusal.
     pub(crate) fn traffic(&self, number: u64) -> Result<()> {
         let put = "/bricking/default/put-brick";
-        for part in 0..1 + number * 7 % 5 {
+        for part in 0..=(number * 7 % 5) {
             let length = 2_000 + usize::try_from(number * 911 % 9_000)?;
             let bytes = brick(1_000 + number * 10 + part, length);
             ensure!(self.call("PUT", put, None, &bytes)?.status == 201);

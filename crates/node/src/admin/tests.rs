@@ -75,14 +75,14 @@ impl Asked {
                 get(|Extension(who): Extension<Caller>| async move { who.principal().to_string() }),
             )
             .route("/echo", post(|body: Bytes| async move { body }));
-        let metrics = metrics::routes(&metrics::Metrics::new().unwrap());
+        let shown = metrics::routes(&metrics);
         let front = AdminFront {
             admission: Admission {
                 guard: Guard::new("127.0.0.1".parse().unwrap(), vec!["ops.example".to_owned()]),
                 token: AdminToken::open(folder.path()).unwrap(),
                 access: access.beside(),
             },
-            routes: routes(state, vec![("bricks", part)], metrics, None),
+            routes: routes(state, vec![("bricks", part)], shown, None),
             body_limits: LimitsConfig::default().body(BODY_BYTES_MAX),
             budget: BodyBudget::new(BODY_BYTES_IN_FLIGHT_MAX),
             observer,
@@ -179,6 +179,20 @@ async fn routes_are_answered_to_who_has_the_token() {
 /// Method, path, changed headers, body, status.
 type Case<'a> = (Method, &'a str, &'a [(&'a str, &'a str)], &'a str, u16);
 
+/// Each is answered with its status and a reason.
+async fn refused(asked: &Asked, cases: &[Case<'_>]) {
+    for (method, path, changed, body, expected) in cases {
+        let (status, answer) = asked.ask(method.clone(), path, changed, body).await;
+        let what = format!("{method} {path} {changed:?} gave {status} {answer}");
+        assert_eq!(status.as_u16(), *expected, "{what}");
+        let answer: Value = serde_json::from_str(&answer).expect(&what);
+        assert!(
+            answer["message"].as_str().is_some_and(|it| it.len() > 10),
+            "{what}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn what_is_not_meant_for_it_is_refused_with_a_reason() {
     let asked = Asked::new();
@@ -213,24 +227,6 @@ async fn what_is_not_meant_for_it_is_refused_with_a_reason() {
             401,
         ),
         (Method::GET, "/metrics", &[], "", 404),
-        // The page is for GET and HEAD, under its own name and from no other page.
-        (Method::POST, "/", &[("authorization", "")], "", 401),
-        (
-            Method::GET,
-            "/index.html",
-            &[("authorization", "")],
-            "",
-            401,
-        ),
-        (Method::GET, "/", &[("host", "evil.example")], "", 403),
-        (Method::GET, "/", &[("origin", "null")], "", 403),
-        (
-            Method::GET,
-            "/console.js",
-            &[("sec-fetch-site", "cross-site")],
-            "",
-            403,
-        ),
         (Method::GET, status, &[("host", "")], "", 400),
         (Method::GET, status, &hosts, "", 400),
         (Method::GET, status, &[("host", "evil.example")], "", 403),
@@ -289,16 +285,31 @@ async fn what_is_not_meant_for_it_is_refused_with_a_reason() {
         (Method::GET, "/admin/v1/", &[], "", 404),
         (Method::GET, "/bdns", &[], "", 404),
     ];
-    for (method, path, changed, body, expected) in cases {
-        let (status, answer) = asked.ask(method.clone(), path, changed, body).await;
-        let what = format!("{method} {path} {changed:?} gave {status} {answer}");
-        assert_eq!(status.as_u16(), *expected, "{what}");
-        let answer: Value = serde_json::from_str(&answer).expect(&what);
-        assert!(
-            answer["message"].as_str().is_some_and(|it| it.len() > 10),
-            "{what}"
-        );
-    }
+    refused(&asked, cases).await;
+}
+
+#[tokio::test]
+async fn the_page_is_for_get_and_head_under_its_own_name_and_from_no_other_page() {
+    let cases: &[Case<'_>] = &[
+        (Method::POST, "/", &[("authorization", "")], "", 401),
+        (
+            Method::GET,
+            "/index.html",
+            &[("authorization", "")],
+            "",
+            401,
+        ),
+        (Method::GET, "/", &[("host", "evil.example")], "", 403),
+        (Method::GET, "/", &[("origin", "null")], "", 403),
+        (
+            Method::GET,
+            "/console.js",
+            &[("sec-fetch-site", "cross-site")],
+            "",
+            403,
+        ),
+    ];
+    refused(&Asked::new(), cases).await;
 }
 
 #[tokio::test]
