@@ -1,6 +1,7 @@
 //! Quotas of domains that are set while the node runs.
 
 use std::fs::{Permissions, set_permissions};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Context as _, Result, ensure};
@@ -14,6 +15,8 @@ use crate::node::Node;
 
 const HASH: &str = "GKot5hBsd81kMupNCXHaqbhv3huEbxAFMLnpcX2hniwn";
 const PUT: &str = "/bricking/default/put-brick";
+/// What the node calls the listener of the domain's EthAdapter.
+const ADAPTER: &str = "eth-adapter of default";
 
 /// Puts a brick of 1000 bytes.
 fn put(node: &Node, filling: u8) -> Result<Reply> {
@@ -132,10 +135,9 @@ fn create(node: &Node, key: u8) -> Result<Reply> {
 }
 
 /// The same, as an ApiHub does it through an EthAdapter.
-fn create_by_adapter(node: &Node, key: u8) -> Result<Reply> {
+fn create_by_adapter(address: SocketAddr, key: u8) -> Result<Reply> {
     let owner = Owner::new(&"default".parse()?, &[key; 32])?;
     let value = owner.sign(HASH, FIRST_MS)?;
-    let address = node.further_address("eth-adapter of default")?;
     let target = format!("/createAnchor/{}/{value}", owner.id());
     Ok(ask(address, &Request::to(address, "PUT", &target))?)
 }
@@ -146,8 +148,9 @@ fn anchors_are_bounded_at_once_and_after_a_kill_by_every_way_in() -> Result<()> 
     let mut node = Node::start(config)?;
     assert_eq!(create(&node, 1)?.status, 201);
     set(&node, &["--anchors", "1", "--versions", "7"])?;
+    let adapter = node.further_address(ADAPTER)?;
     // The first write after the change comes this way, so nothing else has told the ledger.
-    assert_ne!(create_by_adapter(&node, 2)?.status, 200);
+    assert_ne!(create_by_adapter(adapter, 2)?.status, 200);
     let refused = create(&node, 2)?;
     assert_eq!(refused.status, 507, "{}", refused.text());
     assert!(
@@ -156,7 +159,8 @@ fn anchors_are_bounded_at_once_and_after_a_kill_by_every_way_in() -> Result<()> 
         refused.text()
     );
     node.kill_and_run()?;
-    assert_ne!(create_by_adapter(&node, 2)?.status, 200);
+    let adapter = node.further_address(ADAPTER)?;
+    assert_ne!(create_by_adapter(adapter, 2)?.status, 200);
     assert_eq!(create(&node, 2)?.status, 507);
     let owner = Owner::new(&"default".parse()?, &[1; 32])?;
     let read = format!("/anchor/default/get-last-version/{}", owner.id());
@@ -167,7 +171,7 @@ fn anchors_are_bounded_at_once_and_after_a_kill_by_every_way_in() -> Result<()> 
         (&json!(1), &json!(1))
     );
     set(&node, &["--anchors", "2"])?;
-    let made = create_by_adapter(&node, 2)?;
+    let made = create_by_adapter(adapter, 2)?;
     assert_eq!(made.status, 200, "{}", made.text());
     assert_eq!(create(&node, 3)?.status, 507);
     node.admin_json(&["quotas", "clear", "default"])?;

@@ -222,7 +222,7 @@ fn what_was_stored_is_acknowledged_and_no_way_leads_around_a_domain() -> Result<
     let digest = Sha256::digest(&bytes);
     let digits: Vec<_> = digest.iter().map(|it| format!("{it:02x}")).collect();
     let cid = format!("f01551220{}", digits.concat());
-    for target in [target, format!("/ipfs/{cid}")] {
+    for target in [target, format!("/ipfs/{cid}?format=raw")] {
         let reply = server.fetch(&target)?;
         ensure!(
             reply.status == 413 && message(&reply).starts_with("domain default may have"),
