@@ -11,7 +11,7 @@ import { lastAnswer, type Status } from "./api";
 import * as format from "./format";
 import { Badge } from "./pieces";
 import { start, usePolled, useSeconds, type Polled } from "./pulse";
-import { clear, useSeries, type Series } from "./series";
+import { clear, useSeries } from "./series";
 import * as session from "./session";
 import { Access } from "./views/access";
 import { Ledgers } from "./views/ledger";
@@ -20,12 +20,6 @@ import { Refusals } from "./views/refusals";
 import { Scrub } from "./views/scrub";
 import { SignIn } from "./views/sign_in";
 import { Storage } from "./views/storage";
-
-/** What every view is given. */
-export interface Seen {
-    status: Polled<Status>;
-    series: Series;
-}
 
 const VIEWS = [
     { name: "Overview", show: Overview },

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { ask, isFailure, type ApiKey, type Config, type DomainSettings, type Failure } from "../api";
-import type { Seen } from "../main";
+import type { Seen } from "../seen";
 import { Ago, Answered, Badge, Dialog, None, Section, Table, Trouble, type Column, type Tone } from "../pieces";
 import { notice, useAsked, usePolled } from "../pulse";
 import { NewKey } from "./new_key";

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { ask, isFailure, type AnchorsStatus, type Checkpoints, type Failure, type Ledger, type Log } from "../api";
 import * as format from "../format";
-import type { Seen } from "../main";
+import type { Seen } from "../seen";
 import { Ago, Answered, Badge, Count, Dialog, Facts, None, Section, Span, Trouble, type Fact } from "../pieces";
 import { notice, usePolled } from "../pulse";
 

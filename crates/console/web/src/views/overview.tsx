@@ -3,7 +3,7 @@
 import { Chart } from "../chart";
 import { concerns, type Concern } from "../concerns";
 import * as format from "../format";
-import type { Seen } from "../main";
+import type { Seen } from "../seen";
 import { histogram, quantile, sum, total, type Buckets, type Metrics, type Wanted } from "../metrics";
 import { Ago, Answered, Badge, Bytes, Count, Facts, None, Section, Span, Table, Trouble } from "../pieces";
 import { useQuotas } from "../quotas";

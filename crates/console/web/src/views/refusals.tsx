@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { ask, isFailure, type AuditRecord, type Failure } from "../api";
 import * as format from "../format";
-import type { Seen } from "../main";
+import type { Seen } from "../seen";
 import { Ago, Choice, Count, None, Section, Table, Trouble, type Option } from "../pieces";
 import { notice, usePolled } from "../pulse";
 

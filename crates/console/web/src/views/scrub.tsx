@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { ask, isFailure, type BricksStatus, type Config, type Failure, type Pass, type Quarantine, type ScrubState } from "../api";
 import * as format from "../format";
-import type { Seen } from "../main";
+import type { Seen } from "../seen";
 import { Ago, Answered, Badge, Bytes, Count, Facts, Figure, None, Section, Table, Trouble, type Fact } from "../pieces";
 import { notice, usePolled } from "../pulse";
 

@@ -2,7 +2,7 @@
 
 import type { AnchorsStatus, BricksStatus, Domain, Ledger } from "../api";
 import * as format from "../format";
-import type { Seen } from "../main";
+import type { Seen } from "../seen";
 import { sum, type Metrics } from "../metrics";
 import { Ago, Answered, Badge, Bytes, Count, Facts, Meter, None, Section, Table, Trouble, type Fact } from "../pieces";
 import { usePolled } from "../pulse";
