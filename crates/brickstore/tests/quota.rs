@@ -293,12 +293,16 @@ async fn quotas_hold_to_the_byte_under_many_writers() {
         let left = QUOTA / 2 - used;
         // The smallest brick of the storm would not fit any more, or was taken.
         let size = usize::try_from(left).unwrap();
-        let seed = 1_000_000 + u32::try_from(place).unwrap();
-        let (hash, bytes) = brick(seed, size.max(4) + usize::from(size >= 4));
+        // Of its own for each account, however short it is.
+        let filler = |length| {
+            let bytes = vec![u8::try_from(place + 1).unwrap(); length];
+            (BrickHash::of(&bytes), Bytes::from(bytes))
+        };
+        let (hash, bytes) = filler(size.max(4) + usize::from(size >= 4));
         let refused = store.put(&here, hash, bytes, terms(place)).await;
         let exceeded = matches!(refused, Err(BrickStoreError::QuotaExceeded { .. }));
         assert!(exceeded, "{refused:?}");
-        let (hash, bytes) = brick(seed, size);
+        let (hash, bytes) = filler(size);
         let fitting = store.put(&here, hash, bytes.clone(), terms(place)).await;
         assert!(fitting.is_ok(), "{fitting:?}");
         assert_eq!(store.usage(account(name)).await.unwrap().bytes, QUOTA / 2);
