@@ -1,16 +1,12 @@
-//! One open database: reads, synced writes, and its state after a failure.
+//! One open database: synced writes, and its state after a failure. Reads stand in [`crate::read`].
 
 use std::fs::File;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
-use rocksdb::{
-    ColumnFamilyDescriptor, DB, DBPinnableSlice, Direction, IteratorMode, ReadOptions, WriteBatch,
-    WriteOptions,
-};
+use rocksdb::{ColumnFamilyDescriptor, DB, WriteBatch, WriteOptions};
 
 use crate::{EngineError, Family, META, OpenError, Stats, log_scan, options};
 
@@ -55,9 +51,6 @@ pub enum Health {
         reason: String,
     },
 }
-
-/// A key and its value.
-pub type KeyValue = (Box<[u8]>, Box<[u8]>);
 
 /// One RocksDB database and its state.
 pub struct Engine {
@@ -166,124 +159,6 @@ impl Engine {
     /// As [`Engine::put`].
     pub fn put_format(&self, batch: &mut WriteBatch, format: u32) -> Result<(), EngineError> {
         self.put(batch, META, FORMAT_KEY, &format.to_be_bytes())
-    }
-
-    /// The value of a key, checked by the database's own checksums.
-    ///
-    /// # Errors
-    /// [`EngineError::Corrupt`] and [`EngineError::Database`]; never a wrong value.
-    pub fn get(&self, family: &str, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
-        self.get_with(family, key, <[u8]>::to_vec)
-    }
-
-    /// Like [`Engine::get`], without a copy: `use_value` sees the bytes where they lie.
-    ///
-    /// # Errors
-    /// As [`Engine::get`].
-    pub fn get_with<T>(
-        &self,
-        family: &str,
-        key: &[u8],
-        use_value: impl FnOnce(&[u8]) -> T,
-    ) -> Result<Option<T>, EngineError> {
-        self.with(|database| {
-            let value: Option<DBPinnableSlice<'_>> =
-                database.get_pinned_cf(handle(database, family)?, key)?;
-            Ok(value.map(|value| use_value(&value)))
-        })
-    }
-
-    /// Like [`Engine::get_with`], for walks: what it reads does not push out what serving needs.
-    ///
-    /// # Errors
-    /// As [`Engine::get`].
-    pub fn peek<T>(
-        &self,
-        family: &str,
-        key: &[u8],
-        use_value: impl FnOnce(&[u8]) -> T,
-    ) -> Result<Option<T>, EngineError> {
-        self.with(|database| {
-            let mut reading = ReadOptions::default();
-            reading.fill_cache(false);
-            let value: Option<DBPinnableSlice<'_>> =
-                database.get_pinned_cf_opt(handle(database, family)?, key, &reading)?;
-            Ok(value.map(|value| use_value(&value)))
-        })
-    }
-
-    /// The first `max` keys behind `after`, in order, with their values: a walk in short steps, which
-    /// holds no snapshot between them.
-    ///
-    /// # Errors
-    /// As [`Engine::get`].
-    pub fn page(
-        &self,
-        family: &str,
-        after: &[u8],
-        max: usize,
-    ) -> Result<Vec<KeyValue>, EngineError> {
-        self.with(|database| {
-            let mut reading = ReadOptions::default();
-            reading.fill_cache(false);
-            let from = IteratorMode::From(after, Direction::Forward);
-            let entries = database.iterator_cf_opt(handle(database, family)?, reading, from);
-            let behind = entries.filter(|entry| !matches!(entry, Ok((key, _)) if **key == *after));
-            let page: Result<Vec<KeyValue>, _> = behind.take(max).collect();
-            Ok(page?)
-        })
-    }
-
-    /// Calls `visit` for every key that starts with `prefix`, in order, until it fails.
-    ///
-    /// # Errors
-    /// What `visit` returns, or the database's error, which ends the walk.
-    pub fn scan(
-        &self,
-        family: &str,
-        prefix: &[u8],
-        mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), EngineError>,
-    ) -> Result<(), EngineError> {
-        self.with(|database| {
-            let mut reading = ReadOptions::default();
-            // A walk must not push out what serving needs.
-            reading.fill_cache(false);
-            let from = IteratorMode::From(prefix, Direction::Forward);
-            for entry in database.iterator_cf_opt(handle(database, family)?, reading, from) {
-                let (key, value) = entry?;
-                if !key.starts_with(prefix) {
-                    break;
-                }
-                visit(&key, &value)?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Calls `visit` for every key from `from` up to, and without, `to`, in order, until it breaks off
-    /// or fails.
-    ///
-    /// # Errors
-    /// As [`Engine::scan`].
-    pub fn range(
-        &self,
-        family: &str,
-        from: &[u8],
-        to: &[u8],
-        mut visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, EngineError>,
-    ) -> Result<(), EngineError> {
-        self.with(|database| {
-            let mut reading = ReadOptions::default();
-            reading.set_iterate_upper_bound(to);
-            let from = IteratorMode::From(from, Direction::Forward);
-            for entry in database.iterator_cf_opt(handle(database, family)?, reading, from) {
-                let (key, value) = entry?;
-                if visit(&key, &value)?.is_break() {
-                    break;
-                }
-            }
-            Ok(())
-        })
     }
 
     /// Adds the removal of a key to a batch.
@@ -486,7 +361,10 @@ impl Engine {
     }
 }
 
-fn handle<'a>(database: &'a DB, family: &str) -> Result<&'a rocksdb::ColumnFamily, EngineError> {
+pub(crate) fn handle<'a>(
+    database: &'a DB,
+    family: &str,
+) -> Result<&'a rocksdb::ColumnFamily, EngineError> {
     database
         .cf_handle(family)
         .ok_or_else(|| EngineError::Corrupt {

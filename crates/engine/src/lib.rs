@@ -16,15 +16,17 @@ mod figures;
 mod freeze;
 mod log_scan;
 mod options;
+mod read;
 mod scrub;
 mod stats;
 
 pub use anomaly::Anomaly;
 pub use committer::{Closed, Committer};
-pub use database::{Engine, EngineOptions, Health, KeyValue, Mode};
+pub use database::{Engine, EngineOptions, Health, Mode};
 pub use domain_ids::{DomainId, DomainIds};
 pub use error::{EngineError, OpenError};
 pub use options::{Family, META};
+pub use read::KeyValue;
 pub use rocksdb;
 pub use scrub::{Pass, ScrubOptions, ScrubState, Scrubbed, Scrubber, Step};
 pub use stats::{Figures, HistogramFigures, STATES, Stats};

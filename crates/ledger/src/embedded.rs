@@ -97,7 +97,7 @@ impl EmbeddedLedger {
     ) -> Result<Self, OpenError> {
         let ledger = Self::open(path, options, clock_ms)?;
         let without_log = &ledger.shared.without_log;
-        without_log.store(true, std::sync::atomic::Ordering::Relaxed);
+        without_log.store(true, Ordering::Relaxed);
         Ok(ledger)
     }
 

@@ -3,46 +3,49 @@
 
 use std::path::{Path, PathBuf};
 
+use axum::body::Bytes;
+use axum::routing::post;
+use axum::{Extension, Router};
+use http::StatusCode;
 use serde::Deserialize;
+use serde_json::Value;
 
+use crate::access::Caller;
+use crate::admin::{parse_request, record_act};
+use crate::data_folder::lock_store;
 use crate::error::ApiError;
-use crate::process::lock_store;
+use crate::front::typed_json;
+use crate::process::clock_ms;
+use crate::setup::Setup;
 
 /// The folder below the data folder.
 const FOLDER: &str = "frozen";
 /// What whoever makes a backup of a data folder has locked.
 const BACKUP: &str = "backup";
 
-/// What the `freeze` route of a service takes.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FreezeRequest {
-    /// Name of the copy, made of digits; its folder exists.
-    name: String,
-}
-
-impl FreezeRequest {
-    /// Where the copy of this store goes.
-    ///
-    /// # Errors
-    /// 400 for a name that is none, 409 when the folder does not wait for this copy.
-    pub fn path(&self, data: &Path, store: &str) -> Result<PathBuf, ApiError> {
-        let name = &self.name;
-        if name.is_empty() || name.len() > 20 || !name.bytes().all(|byte| byte.is_ascii_digit()) {
-            let text = "name is the name of the frozen copy, 1 to 20 digits";
-            return Err(ApiError::bad_request(text));
-        }
-        let folder = data.join(FOLDER).join(name);
-        let path = folder.join(store);
-        if !folder.is_dir() || path.exists() {
-            let text = format!(
-                "there is no folder {FOLDER}/{name} in the data folder that waits for the {store}; \
-                 make it first, or take another name"
-            );
-            return Err(ApiError::new(http::StatusCode::CONFLICT, text));
-        }
-        Ok(path)
-    }
+/// The route of a part that copies its store for a backup, `POST freeze`. `freeze` makes the copy at a
+/// path and says what is to be known of it. What is asked for is in the audit log, as `act`, before it
+/// is done.
+///
+/// **Source:** `docs/backup.md`.
+pub fn freeze_routes<F>(
+    store: &'static str,
+    act: &'static str,
+    setup: &Setup,
+    freeze: impl Fn(PathBuf) -> F + Clone + Send + Sync + 'static,
+) -> Router
+where
+    F: Future<Output = Result<Value, ApiError>> + Send + 'static,
+{
+    let (data, control) = (setup.config.node.data.clone(), setup.control.clone());
+    let answer = async move |Extension(caller): Extension<Caller>, body: Bytes| {
+        let wanted: FreezeRequest = parse_request(&body)?;
+        let path = wanted.path(&data, store)?;
+        record_act(&control, caller.event(act, clock_ms())).await?;
+        let made = freeze(path).await?;
+        Ok::<_, ApiError>(typed_json(StatusCode::OK, &made))
+    };
+    Router::new().route("/freeze", post(answer))
 }
 
 /// Takes away the copies that a backup which was killed has left: they keep files that the stores have
@@ -60,6 +63,38 @@ pub(crate) fn clear(data: &Path) {
         Err(error) => {
             tracing::warn!(%error, folder = %folder.display(), "what a backup has left stays");
         }
+    }
+}
+
+/// What the route takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FreezeRequest {
+    /// Name of the copy, made of digits; its folder exists.
+    name: String,
+}
+
+impl FreezeRequest {
+    /// Where the copy of this store goes.
+    ///
+    /// # Errors
+    /// 400 for a name that is none, 409 when the folder does not wait for this copy.
+    fn path(&self, data: &Path, store: &str) -> Result<PathBuf, ApiError> {
+        let name = &self.name;
+        if name.is_empty() || name.len() > 20 || !name.bytes().all(|byte| byte.is_ascii_digit()) {
+            let text = "name is the name of the frozen copy, 1 to 20 digits";
+            return Err(ApiError::bad_request(text));
+        }
+        let folder = data.join(FOLDER).join(name);
+        let path = folder.join(store);
+        if !folder.is_dir() || path.exists() {
+            let text = format!(
+                "there is no folder {FOLDER}/{name} in the data folder that waits for the {store}; \
+                 make it first, or take another name"
+            );
+            return Err(ApiError::new(StatusCode::CONFLICT, text));
+        }
+        Ok(path)
     }
 }
 

@@ -15,6 +15,7 @@ mod config_origin;
 mod connection;
 mod control;
 mod cors;
+mod data_folder;
 mod domain_config;
 mod domains;
 mod error;
@@ -66,6 +67,7 @@ pub use control::{
     ApiKey, AuditCheck, AuditRecord, Broken, Control, ControlError, Event, KeyRefusal, NewKey,
     copy_control,
 };
+pub use data_folder::lock_store;
 pub use domain_config::{
     AdapterConfig, AdapterKind, AnchoringKind, DomainConfig, EthAdapterConfig, EvmConfig, Fees,
     LogConfig, Openings,
@@ -73,7 +75,7 @@ pub use domain_config::{
 pub use domains::{Anchoring, DomainTable, Domains};
 pub use error::{ApiError, empty, json, message, raw};
 pub use folder::create_folder;
-pub use freeze::FreezeRequest;
+pub use freeze::freeze_routes;
 pub use front::{Readiness, typed_json};
 pub use key_file::{
     KeyFileError, load as load_key_file, load_or_create as load_or_create_key_file,
@@ -92,7 +94,7 @@ pub use path::segments;
 pub use peer::{ClientCertificate, Fingerprint, FingerprintError, Peer};
 pub use process::{
     Callers, EXIT_FAILED, ExtraListener, Needs, OpenDomain, OpenPart, Opening, OpeningDomain, Part,
-    clock_ms, exit_code, lock_store, serve, serve_routes,
+    clock_ms, exit_code, serve, serve_routes,
 };
 pub use scrub_config::ScrubConfig;
 pub use service_entry::{ServiceEntry, ServiceWithHeaders};

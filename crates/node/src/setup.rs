@@ -10,14 +10,14 @@ use keyssi::Domain;
 use crate::access::Access;
 use crate::apihub::{ApiHub, Settings, Unserved};
 use crate::budget::BodyBudget;
-use crate::config::{Config, NodeConfig};
+use crate::config::{Config, ConfigError, NodeConfig};
 use crate::config_origin::{Origin, Origins};
 use crate::control::Control;
+use crate::data_folder;
 use crate::domains::{DomainTable, Domains};
 use crate::limits::{Limits, Source};
 use crate::logging;
 use crate::metrics::Metrics;
-use crate::process;
 use crate::service_manager;
 use crate::tls::Tls;
 use crate::traces::{Sender, Tracing};
@@ -145,7 +145,10 @@ impl Setup {
             domains.try_for_each(|judged| judged)
         });
         judged.map_err(|error| origins.explain(&config, error))?;
-        let tls = Tls::open(&config.tls)?;
+        let tls = Tls::open(&config.tls).map_err(|error| {
+            let rule = format!("{:#}", anyhow::Error::from(error));
+            origins.explain(&config, ConfigError::Invalid(rule))
+        })?;
         if args.check_config {
             for line in &warnings {
                 eprintln!("warning: {line}");
@@ -164,8 +167,8 @@ impl Setup {
         let table = table.unwrap_or_else(|| DomainTable::from_config(&config.domains));
         let domains = Domains::new(table);
         let data = &config.node.data;
-        process::data_folder(data)?;
-        let control = Control::open(data).with_context(|| process::unusable(data))?;
+        data_folder::prepare(data)?;
+        let control = Control::open(data).with_context(|| data_folder::unusable(data))?;
         restore_domains(&config, args.logs, &control, &domains)?;
         let access = Access::new(control.clone(), domains.clone(), &config.access)
             .context("no HTTP client for the issuers of access.oidc")?;

@@ -16,6 +16,9 @@ use crate::metrics::Metrics;
 use crate::observer::Line;
 use crate::operation::OperationOf;
 
+mod page;
+mod quotas;
+
 const HOST: &str = "127.0.0.1:8081";
 
 fn peer() -> SocketAddr {
@@ -289,83 +292,6 @@ async fn what_is_not_meant_for_it_is_refused_with_a_reason() {
 }
 
 #[tokio::test]
-async fn the_page_is_for_get_and_head_under_its_own_name_and_from_no_other_page() {
-    let cases: &[Case<'_>] = &[
-        (Method::POST, "/", &[("authorization", "")], "", 401),
-        (
-            Method::GET,
-            "/index.html",
-            &[("authorization", "")],
-            "",
-            401,
-        ),
-        (Method::GET, "/", &[("host", "evil.example")], "", 403),
-        (Method::GET, "/", &[("origin", "null")], "", 403),
-        (
-            Method::GET,
-            "/console.js",
-            &[("sec-fetch-site", "cross-site")],
-            "",
-            403,
-        ),
-    ];
-    refused(&Asked::new(), cases).await;
-}
-
-#[tokio::test]
-async fn the_page_is_for_everybody_and_its_figures_are_not() {
-    let asked = Asked::new();
-    let send = async |method: Method, path: &str, tag: &str| {
-        let mut request = Request::new(Body::empty());
-        *request.method_mut() = method;
-        *request.uri_mut() = path.parse().unwrap();
-        let headers = request.headers_mut();
-        headers.insert("host", HOST.parse().unwrap());
-        headers.insert("if-none-match", tag.parse().unwrap());
-        asked.send(request).await
-    };
-    for (path, kind) in [
-        ("/", "text/html; charset=utf-8"),
-        ("/console.js", "text/javascript; charset=utf-8"),
-        ("/console.css", "text/css; charset=utf-8"),
-        ("/icon.svg", "image/svg+xml"),
-        ("/licences.txt", "text/plain; charset=utf-8"),
-    ] {
-        let (status, headers, body) = send(Method::GET, path, "\"old\"").await;
-        assert_eq!(status, 200, "{path}");
-        assert_eq!(headers[header::CONTENT_TYPE], kind);
-        assert_eq!(headers[header::CONTENT_LENGTH], body.len().to_string());
-        for (name, value) in [
-            ("cache-control", "no-cache"),
-            ("x-content-type-options", "nosniff"),
-            ("x-frame-options", "DENY"),
-            ("referrer-policy", "no-referrer"),
-            (
-                "content-security-policy",
-                "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-                 img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-            ),
-        ] {
-            assert_eq!(headers[name], value, "{path}");
-        }
-        let tag = headers[header::ETAG].to_str().unwrap().to_owned();
-        for known in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}")] {
-            let (status, headers, body) = send(Method::GET, path, &known).await;
-            assert_eq!((status.as_u16(), body.len()), (304, 0), "{path} {known}");
-            assert_eq!(headers[header::ETAG], tag.as_str());
-        }
-        let (status, headers, body) = send(Method::HEAD, path, "\"old\"").await;
-        assert_eq!((status.as_u16(), body.len()), (200, 0), "{path}");
-        assert_ne!(headers[header::CONTENT_LENGTH], "0");
-    }
-    let (status, _, _) = send(Method::GET, "/admin/v1/status", "\"old\"").await;
-    assert_eq!(status, 401);
-    let (status, text) = asked.ask(Method::GET, "/admin/v1/metrics", &[], "").await;
-    assert_eq!(status, 200);
-    assert!(text.contains("\nkiln_build_info{"), "{text}");
-}
-
-#[tokio::test]
 async fn own_names_and_own_pages_are_let_in() {
     let asked = Asked::new();
     for changed in [
@@ -465,100 +391,6 @@ async fn guessing_is_slowed_and_recorded() {
     }
     let acts: Vec<_> = asked.control.audit(None, 100).unwrap();
     assert!(acts.iter().any(|it| it.act == "refused.admin-token"));
-}
-
-#[tokio::test]
-async fn quotas_are_set_whole_or_one_by_one_and_put_back() {
-    let asked = Asked::new();
-    let path = "/admin/v1/domains/default/quotas";
-    let ask = async |method: Method, body: &str| {
-        let (status, answer) = asked.ask(method, path, &[], body).await;
-        assert_eq!(status, 200, "{answer}");
-        serde_json::from_str::<Value>(&answer).unwrap()
-    };
-    let shown = ask(Method::GET, "").await;
-    let none = json!({});
-    let used = json!({ "storageBytes": 1_000, "storageBricks": 2 });
-    assert_eq!(
-        shown,
-        json!({ "domain": "default", "source": "configured", "quotas": none, "configured": none,
-                "used": used })
-    );
-    let whole = r#"{"quotas":{"storageBytes":0,"bricksPerDay":7}}"#;
-    let set = ask(Method::PUT, whole).await;
-    let quotas = json!({ "storageBytes": 0, "bricksPerDay": 7 });
-    assert_eq!((&set["source"], &set["quotas"]), (&json!("set"), &quotas));
-    let single = r#"{"quotas":{"storageBytes":null,"versions":18446744073709551615}}"#;
-    let set = ask(Method::PATCH, single).await;
-    let quotas = json!({ "bricksPerDay": 7, "versions": u64::MAX });
-    assert_eq!(set["quotas"], quotas);
-    let shown = ask(Method::GET, "").await;
-    assert_eq!(shown["quotas"], quotas);
-    assert_eq!(shown["used"]["bricksPerDay"], 0);
-    // A whole set is one, also the empty one.
-    let set = ask(Method::PUT, r#"{"quotas":{}}"#).await;
-    assert_eq!((&set["source"], &set["quotas"]), (&json!("set"), &none));
-    let cleared = ask(Method::DELETE, "").await;
-    assert_eq!(cleared["source"], "configured");
-
-    let acts = asked.control.audit(None, 100).unwrap();
-    let ours = acts.iter().filter(|it| it.act.starts_with("quotas."));
-    let ours: Vec<_> = ours
-        .map(|it| (it.act.as_str(), &it.detail["quotas"]))
-        .collect();
-    let whole = json!({ "storageBytes": 0, "bricksPerDay": 7 });
-    let expected = [
-        ("quotas.clear", &Value::Null),
-        ("quotas.set", &none),
-        ("quotas.set", &quotas),
-        ("quotas.set", &whole),
-    ];
-    assert_eq!(ours, expected);
-    assert!(acts.iter().all(|it| it.domain == "default"));
-}
-
-#[tokio::test]
-async fn quotas_that_cannot_be_kept_change_nothing() {
-    let asked = Asked::new();
-    let of = |name: &str| format!("/admin/v1/domains/{name}/quotas");
-    for (body, words) in [
-        ("", "EOF"),
-        ("{}", "missing field `quotas`"),
-        (r#"{"storageBytes":1}"#, "unknown field `storageBytes`"),
-        (r#"{"quotas":{"storage_bytes":1}}"#, "storageBytes"),
-        (r#"{"quotas":{"storageBytes":-1}}"#, "whole number"),
-        (
-            r#"{"quotas":{"storageBytes":18446744073709551616}}"#,
-            "whole number",
-        ),
-        (
-            r#"{"quotas":{"requestsPerSecond":0}}"#,
-            "requests_per_second is 0",
-        ),
-        (
-            r#"{"quotas":{"requestsBurst":9}}"#,
-            "needs requests_per_second",
-        ),
-    ] {
-        for method in [Method::PUT, Method::PATCH] {
-            let (status, answer) = asked.ask(method, &of("default"), &[], body).await;
-            assert_eq!(status, 400, "{body}: {answer}");
-            assert!(answer.contains(words), "{body}: {answer}");
-        }
-    }
-    let body = r#"{"quotas":{"storageBytes":1}}"#;
-    for (method, body) in [
-        (Method::GET, ""),
-        (Method::PUT, body),
-        (Method::PATCH, body),
-        (Method::DELETE, ""),
-    ] {
-        let (status, answer) = asked.ask(method, &of("other"), &[], body).await;
-        assert_eq!(status, 404, "{answer}");
-    }
-    let domain = "default".parse().unwrap();
-    assert_eq!(asked.control.quotas_of(&domain), None);
-    assert_eq!(asked.control.audit(None, 100).unwrap(), []);
 }
 
 #[tokio::test]
