@@ -28,27 +28,32 @@ run: ## Build and start a node on loopback, data in ./kiln-data
 install: ## Put the kiln command into $(PREFIX)/bin
 	$(IN_ENV) cargo install --locked --debug --path crates/kiln --root $(PREFIX) --no-track --force
 
-# The programs are built with the tests, so that what both need is compiled once.
+# The programs are built with the tests, so that what both need is compiled once. That takes the whole
+# workspace each time: what is selected decides the features of the dependencies.
+test verify: export KILN_BIN_DIR = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug
+
 test: ## Run every test (less than 12 minutes once built)
 	$(IN_ENV) cargo build --locked --workspace --bins --tests
-	KILN_BIN_DIR="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug" $(IN_ENV) cargo test --locked --workspace
+	$(IN_ENV) cargo test --locked --workspace
 
 verify: ## Run the long forms of the fault tests; each prints its figure
-	KILN_KILL_ROUNDS=$(KILL_ROUNDS) $(IN_ENV) cargo test --locked -p conformance-tests --test kill -- --nocapture
-	KILN_ONE_WINNER_ROUNDS=$(ONE_WINNER_ROUNDS) $(IN_ENV) cargo test --locked -p conformance-tests --test one_winner -- --nocapture
-	KILN_FLIPS=$(FLIPS) $(IN_ENV) cargo test --locked -p conformance-tests --test disk -- --nocapture
-	KILN_TAMPERINGS=$(TAMPERINGS) $(IN_ENV) cargo test --locked -p conformance-tests --test log_check -- --nocapture
-	KILN_CHAIN_ROUNDS=$(CHAIN_ROUNDS) $(IN_ENV) cargo test --locked -p conformance-tests --test chain_faults -- --nocapture
-	KILN_IMPORT_BRICKS=$(IMPORT_BRICKS) $(IN_ENV) cargo test --locked -p conformance-tests --test import -- --nocapture
-	KILN_MEMORY_BYTES=$(MEMORY_BYTES) $(IN_ENV) cargo test --locked -p conformance-tests --test client_memory -- --nocapture
+	$(IN_ENV) cargo build --locked --workspace --bins --tests
+	KILN_KILL_ROUNDS=$(KILL_ROUNDS) $(IN_ENV) cargo test --locked --workspace --test kill -- --nocapture
+	KILN_ONE_WINNER_ROUNDS=$(ONE_WINNER_ROUNDS) $(IN_ENV) cargo test --locked --workspace --test one_winner -- --nocapture
+	KILN_FLIPS=$(FLIPS) $(IN_ENV) cargo test --locked --workspace --test disk -- --nocapture
+	KILN_TAMPERINGS=$(TAMPERINGS) $(IN_ENV) cargo test --locked --workspace --test log_check -- --nocapture
+	KILN_CHAIN_ROUNDS=$(CHAIN_ROUNDS) $(IN_ENV) cargo test --locked --workspace --test chain_faults -- --nocapture
+	KILN_IMPORT_BRICKS=$(IMPORT_BRICKS) $(IN_ENV) cargo test --locked --workspace --test import -- --nocapture
+	KILN_MEMORY_BYTES=$(MEMORY_BYTES) $(IN_ENV) cargo test --locked --workspace --test client_memory -- --nocapture
 	$(IN_ENV) deploy/debian/try "$$($(IN_ENV) deploy/debian/build)"
 
 deb: ## Build the Debian package (deploy/debian/build)
 	$(IN_ENV) deploy/debian/build
 
+# With what only `make bench-ledger` compiles, too.
 check: ## Check format, lints and documentation
 	$(IN_ENV) cargo fmt --all --check
-	$(IN_ENV) cargo clippy --locked --workspace --all-targets -- -D warnings
+	$(IN_ENV) cargo clippy --locked --workspace --all-targets --features bench/without-log -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(IN_ENV) cargo doc --locked --workspace --no-deps --quiet
 
 interop: ## Drive the unmodified OpenDSU SDK (OPENDSU_SDK names its checkout)
