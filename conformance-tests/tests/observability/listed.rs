@@ -37,6 +37,21 @@ fn start_with_all() -> Result<(World, Collector)> {
     Ok((World::start(&config)?, collector))
 }
 
+/// What a node with a certificate shows: one of its own, since the traffic of the other is in clear.
+fn shown_with_certificate() -> Result<Listed> {
+    let folder = tempfile::tempdir()?;
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    let certificate = World::file(&folder, "node.pem", &made.cert.pem())?;
+    let key = World::file(&folder, "key.pem", &made.signing_key.serialize_pem())?;
+    let section = format!(
+        "[tls]\ncertificate = \"{}\"\nkey = \"{}\"\n",
+        certificate.display(),
+        key.display()
+    );
+    let world = World::start(&section)?;
+    Ok(shown(&world.metrics_text()?))
+}
+
 /// What is shown once the log is signed, which takes a moment.
 fn until_signed(world: &World) -> Result<Listed> {
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -77,7 +92,8 @@ fn documented() -> Result<Listed> {
 fn every_metric_is_in_the_docs_and_every_one_of_the_docs_is_shown() -> Result<()> {
     let (world, _collector) = start_with_all()?;
     traffic::drive(&world.server, &["default"])?;
-    let shown = until_signed(&world)?;
+    let mut shown = until_signed(&world)?;
+    shown.extend(shown_with_certificate()?);
     let documented = documented()?;
     for (name, kind) in &shown {
         let listed = documented.get(name);

@@ -7,13 +7,13 @@ use crate::tls::Tls;
 
 const FAMILIES: &[Family] = &[
     Family {
-        name: "kiln_tls_certificate_end_seconds",
+        name: "kiln_tls_certificate_end_timestamp_seconds",
         help: "When the certificate in use ends, in seconds since the epoch.",
         kind: Kind::Gauge,
         labels: &[],
     },
     Family {
-        name: "kiln_tls_certificate_loaded_seconds",
+        name: "kiln_tls_certificate_loaded_timestamp_seconds",
         help: "When the certificate in use was loaded, in seconds since the epoch.",
         kind: Kind::Gauge,
         labels: &[],
@@ -32,9 +32,9 @@ pub(crate) fn collector(tls: &Tls) -> prometheus::Result<Box<dyn Collector>> {
     sampled(FAMILIES, move |samples| {
         let state = tls.state();
         let end = state.not_after_ms / 1000;
-        samples.set("kiln_tls_certificate_end_seconds", &[], end);
+        samples.set("kiln_tls_certificate_end_timestamp_seconds", &[], end);
         let loaded = state.loaded_ms / 1000;
-        samples.set("kiln_tls_certificate_loaded_seconds", &[], loaded);
+        samples.set("kiln_tls_certificate_loaded_timestamp_seconds", &[], loaded);
         let is_refused = u64::from(state.refused.is_some());
         samples.set("kiln_tls_files_refused", &[], is_refused);
     })
