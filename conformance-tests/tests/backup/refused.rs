@@ -1,5 +1,7 @@
 //! What cannot be done: one wrong thing of each kind, with the code and the words.
 
+use std::fs;
+
 use anyhow::{Result, ensure};
 use testkit::server::{Server, write_file};
 
@@ -27,9 +29,10 @@ fn wrong_places_keys_and_folders_are_named() -> Result<()> {
     check("list", &[&at("absent")], 5, "there is no such folder")?;
     write_file(&folder.path().join("mine/file"), b"x")?;
     check("list", &[&at("mine")], 5, "no backup.json")?;
+    write_file(&folder.path().join("data/bricks/file"), b"x")?;
     check(
         "create",
-        &[&at("mine"), "--data", &at("mine")],
+        &[&at("mine"), "--data", &at("data")],
         5,
         "name an empty place",
     )?;
@@ -46,9 +49,24 @@ fn wrong_places_keys_and_folders_are_named() -> Result<()> {
         3,
         "holds no stores",
     )?;
+    // What is to be backed up is looked at before a place is made for it.
+    ensure!(!folder.path().join("place").exists());
     let (place, mine) = (at("place"), at("mine"));
     let wrong = [&place, "--data", &mine, "--recipient", "age1x"];
-    check("create", &wrong, 2, "age1x is no age recipient")?;
+    check("create", &wrong, 2, "recipient 1 is no age recipient")?;
+    // A private key is not repeated, on the command line or in a file.
+    let secret = fs::read_to_string(&key)?;
+    let told = backup("create", &[&place, "--recipient", &secret])?.stderr;
+    ensure!(told.contains("recipient 1 is a private key"), "{told}");
+    ensure!(!told.contains(&secret) && told.contains("next:"), "{told}");
+    write_file(
+        &folder.path().join("both"),
+        format!("# created: now\n\n{recipient}\n{secret}\n").as_bytes(),
+    )?;
+    let told = backup("create", &[&place, "--recipients-file", &at("both")])?.stderr;
+    ensure!(told.contains("line 4 of "), "{told}");
+    ensure!(told.contains("is a private key"), "{told}");
+    ensure!(!told.contains(&secret) && told.contains("next:"), "{told}");
     write_file(&folder.path().join("empty"), b"# nobody\n")?;
     let empty = at("empty");
     check(
@@ -57,7 +75,6 @@ fn wrong_places_keys_and_folders_are_named() -> Result<()> {
         2,
         "holds no age recipients",
     )?;
-    check("check", &[&at("place")], 5, "has no backup at all")?;
     let ran = backup(
         "restore",
         &[&at("place"), "--data", &at("new"), "--backup", "x"],
@@ -105,5 +122,12 @@ fn a_node_without_an_admin_listener_says_what_to_do() -> Result<()> {
     let ran = backup("create", &[text(&place)?, "--data", text(&data)?])?;
     ensure!(ran.code == Some(3), "{:?}", ran.code);
     ensure!(ran.stderr.contains("admin.listen"), "{}", ran.stderr);
+    let ran = backup("check", &[text(&place)?])?;
+    ensure!(ran.code == Some(5), "{:?}", ran.code);
+    ensure!(
+        ran.stderr.contains("has no backup at all") && ran.stderr.contains("next:"),
+        "{}",
+        ran.stderr
+    );
     Ok(())
 }

@@ -79,6 +79,52 @@ fn every_damaged_object_is_found() -> Result<()> {
 }
 
 #[test]
+fn a_damaged_backup_is_listed_beside_the_others_and_ends_no_whole_one() -> Result<()> {
+    let (folder, data) = data()?;
+    let place = folder.path().join("place");
+    let text_of_place = text(&place)?;
+    let create = [text_of_place, "--data", text(&data)?];
+    let mut made = Vec::new();
+    for _ in 0..2 {
+        let done = backup("create", &create)?.done()?;
+        made.push(done["backup"].as_str().context("no name")?.to_owned());
+    }
+    let list = place.join(format!("snapshots/{}.json", made[0]));
+    let whole = std::fs::read(&list)?;
+    testkit::server::write_file(&list, b"{}")?;
+    let listed = backup("list", &[text_of_place])?;
+    ensure!(listed.code == Some(1), "{:?}", listed.code);
+    let rows = listed.value;
+    ensure!(rows[0]["backup"] == made[0].as_str(), "{rows}");
+    let why = rows[0]["damaged"].as_str().context("it is not damaged")?;
+    ensure!(why.contains("does not hash to its name"), "{why}");
+    ensure!(rows[1]["files"].as_u64() > Some(4), "{rows}");
+    ensure!(rows[1]["damaged"].is_null(), "{rows}");
+    testkit::server::write_file(&list, &whole)?;
+    backup("list", &[text_of_place])?.done()?;
+
+    // The newest lacks an object, and the one before it stays until that is mended.
+    let newest = std::fs::read(place.join(format!("snapshots/{}.json", made[1])))?;
+    let newest: serde_json::Value = serde_json::from_slice(&newest)?;
+    let hash = newest["files"][0]["sha256"].as_str().context("no hash")?;
+    let (front, back) = hash.split_at(2);
+    std::fs::remove_file(place.join("objects").join(front).join(back))?;
+    let prune = [text_of_place, "--keep-last", "1"];
+    let refused = backup("prune", &prune)?;
+    let told = &refused.stderr;
+    ensure!(refused.code == Some(1), "{:?} {told}", refused.code);
+    for words in [made[1].as_str(), "objects/", "next:", "kiln backup create"] {
+        ensure!(told.contains(words), "{words}: {told}");
+    }
+    let rows = backup("list", &[text_of_place])?.done()?;
+    ensure!(rows.as_array().map(Vec::len) == Some(2), "{rows}");
+    backup("create", &create)?.done()?;
+    backup("prune", &prune)?.done()?;
+    backup("check", &[text_of_place])?.done()?;
+    Ok(())
+}
+
+#[test]
 fn a_place_is_one_nodes_and_lists_what_another_key_opens() -> Result<()> {
     let (folder, data) = data()?;
     let place = folder.path().join("place");

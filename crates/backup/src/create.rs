@@ -1,6 +1,6 @@
 //! Making a backup.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,7 +50,7 @@ pub struct CreateReport {
     pub stored_bytes: u64,
 }
 
-/// Backs a frozen folder up. What the place has already is not stored again.
+/// Backs a frozen folder up. What the place has already is not stored again, unless its length is wrong.
 ///
 /// # Errors
 /// [`BackupError::Busy`] while backups are taken away there; [`BackupError::OtherNode`] where another
@@ -79,11 +79,7 @@ pub fn create(
         recipients,
         advance,
         index: Index::load(source.index.as_deref()),
-        present: place
-            .list(&folder)?
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect(),
+        present: place.list(&folder)?.into_iter().collect(),
         folder,
         claimed: Mutex::default(),
         stored_files: AtomicU64::new(0),
@@ -117,8 +113,8 @@ struct Run<'a> {
     recipients: Option<&'a Recipients>,
     advance: Advance<'a>,
     index: Index,
-    /// Names below the folder of objects that the place had before.
-    present: BTreeSet<String>,
+    /// Names below the folder of objects that the place had before, and their bytes.
+    present: BTreeMap<String, u64>,
     folder: String,
     /// Hashes that this backup has taken on, so that two equal files are stored once.
     claimed: Mutex<BTreeSet<String>>,
@@ -170,7 +166,10 @@ impl Run<'_> {
         };
         let name = object_name(&self.folder, &sha256);
         let below = name.strip_prefix(self.folder.as_str()).unwrap_or_default();
-        let is_there = self.present.contains(below.trim_start_matches('/'));
+        let stored = self.present.get(below.trim_start_matches('/'));
+        // One of another length is damaged, and is stored again.
+        let is_there =
+            stored.is_some_and(|&stored| seal::can_hold(stored, bytes, self.recipients.is_some()));
         if is_there || !lock(&self.claimed).insert(sha256.clone()) {
             if (self.advance)(bytes).is_break() {
                 return Err(BackupError::Stopped);

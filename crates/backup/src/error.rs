@@ -3,6 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::seal::NoRecipient;
+use crate::snapshot::SnapshotId;
+
 /// Why a backup could not be made, read or restored.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -91,6 +94,14 @@ pub enum BackupError {
         /// Its name in the place.
         object: String,
     },
+    /// A snapshot that is to stay lacks objects, so nothing is taken away.
+    #[error("the backup {backup} is to stay and is not whole, so nothing goes: {detail}")]
+    Incomplete {
+        /// The snapshot.
+        backup: SnapshotId,
+        /// What it lacks.
+        detail: String,
+    },
     /// The backup is encrypted and no private key was given.
     #[error("the backup is encrypted, and no age identity was given")]
     NoIdentity,
@@ -120,10 +131,12 @@ pub enum BackupError {
         path: PathBuf,
     },
     /// A recipient is not an age public key.
-    #[error("{text} is no age recipient (age1…)")]
+    #[error("recipient {number} {problem}")]
     Recipient {
-        /// As it was given; public.
-        text: String,
+        /// Which one, counted from 1.
+        number: usize,
+        /// What is wrong with it.
+        problem: NoRecipient,
     },
 }
 

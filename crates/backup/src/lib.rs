@@ -40,7 +40,7 @@ pub use error::BackupError;
 pub use place::{Place, S3Options};
 pub use prune::{Keep, PruneMode, PruneReport, prune};
 pub use restore::{UNFINISHED, restore};
-pub use seal::{Identities, Recipients};
+pub use seal::{Identities, NoRecipient, Recipients};
 pub use snapshot::{LogHead, Snapshot, SnapshotFile, SnapshotId, Unread, find, list, read};
 
 /// Told of progress: so many bytes more were done. Says whether to go on; if not, the work ends soon

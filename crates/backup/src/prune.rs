@@ -1,10 +1,10 @@
 //! Taking old backups away, and the objects that no other needs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::busy::{self, Work};
-use crate::seal::Identities;
-use crate::snapshot::{self, FOLDER, SnapshotId, Unread, is_object_name};
+use crate::seal::{self, Identities};
+use crate::snapshot::{self, FOLDER, Snapshot, SnapshotId, Unread, is_object_name};
 use crate::{BackupError, Place};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -45,13 +45,16 @@ pub struct PruneReport {
 
 /// Takes away what is not to be kept: first the snapshots, then every object that none of the kept ones
 /// names, also those that backups which were cut off have left. Every kept snapshot is read before, so
-/// encrypted ones need a private key; those that go are not read and may be damaged.
+/// encrypted ones need a private key; those that go are not read and may be damaged. Of every object
+/// that a kept one names it is made sure that it is there and not cut off: what goes may be the last
+/// backup that is whole.
 ///
 /// What ends this in between leaves objects without a snapshot; the next call takes them away.
 ///
 /// # Errors
-/// [`BackupError::Busy`] while a backup is made there; an unreadable snapshot that is to be kept, in
-/// which case nothing is taken away; or what failed.
+/// [`BackupError::Busy`] while a backup is made there; an unreadable snapshot that is to be kept, or
+/// [`BackupError::Incomplete`] for one that lacks objects, in which cases nothing is taken away; or
+/// what failed.
 pub fn prune(
     place: &Place,
     keep: &Keep,
@@ -66,9 +69,13 @@ pub fn prune(
     let staying = keep.choose(&all);
     let (kept, removed): (Vec<_>, Vec<_>) =
         all.iter().partition(|unread| staying.contains(&unread.id));
+    // After the snapshots, whose objects are stored before them.
+    let mut stored: BTreeMap<_, _> = place.list("")?.into_iter().collect();
+    stored.retain(|name, _| is_object_name(name));
     let mut needed = BTreeSet::new();
     for unread in &kept {
         let snapshot = snapshot::read(place, unread, identities)?;
+        require_objects(&unread.id, &snapshot, &stored)?;
         needed.extend(snapshot.files.iter().map(|file| snapshot.object(file)));
     }
     if mode == PruneMode::Remove {
@@ -77,10 +84,10 @@ pub fn prune(
         // A snapshot that a power cut brought back would name objects that are gone.
         place.sync(FOLDER)?;
     }
-    let mut garbage = place.list("")?;
-    garbage.retain(|(name, _)| is_object_name(name) && !needed.contains(name));
-    let bytes = garbage.iter().map(|(_, bytes)| bytes).sum();
-    let names: Vec<_> = garbage.into_iter().map(|(name, _)| name).collect();
+    let mut garbage = stored;
+    garbage.retain(|name, _| !needed.contains(name));
+    let bytes = garbage.values().sum();
+    let names: Vec<_> = garbage.into_keys().collect();
     if mode == PruneMode::Remove {
         place.remove(&names)?;
     }
@@ -90,6 +97,38 @@ pub fn prune(
         removed: ids(removed),
         objects: names.len() as u64,
         bytes,
+    })
+}
+
+/// Refuses a snapshot that names objects which are not among these, with their bytes, or are cut off.
+fn require_objects(
+    id: &SnapshotId,
+    snapshot: &Snapshot,
+    stored: &BTreeMap<String, u64>,
+) -> Result<(), BackupError> {
+    let is_sealed = !snapshot.sealed_to.is_empty();
+    let mut lacking = BTreeMap::new();
+    for file in &snapshot.files {
+        let name = snapshot.object(file);
+        match stored.get(&name) {
+            None => {
+                lacking.insert(name, "is missing");
+            }
+            Some(&bytes) if !seal::can_hold(bytes, file.bytes, is_sealed) => {
+                lacking.insert(name, "has not the length that was stored");
+            }
+            Some(_) => {}
+        }
+    }
+    let Some((name, what)) = lacking.pop_first() else {
+        return Ok(());
+    };
+    Err(BackupError::Incomplete {
+        backup: id.clone(),
+        detail: match lacking.len() {
+            0 => format!("{name} {what}"),
+            more => format!("{name} {what}, and so it is with {more} more"),
+        },
     })
 }
 

@@ -8,6 +8,14 @@ use sha2::{Digest, Sha256};
 
 use crate::{BackupError, Place};
 
+/// How the text of every private key of age begins.
+const PRIVATE_KEY: &str = "AGE-SECRET-KEY-";
+
+/// Of an age file behind its header: the nonce, and pieces of the contents each with its tag.
+const NONCE_BYTES: u64 = 16;
+const CHUNK_BYTES: u64 = 64 << 10;
+const TAG_BYTES: u64 = 16;
+
 /// Private keys that open a backup.
 pub type Identities = Vec<Box<dyn age::Identity + Send + Sync>>;
 
@@ -23,15 +31,16 @@ impl Recipients {
     /// Parses age recipients (`age1…`); `None` when there are none.
     ///
     /// # Errors
-    /// [`BackupError::Recipient`] names the text that is none.
+    /// [`BackupError::Recipient`] says which of the texts is none. The text is not in it.
     pub fn parse<'a>(
         texts: impl IntoIterator<Item = &'a str>,
     ) -> Result<Option<Self>, BackupError> {
         let mut keys = Vec::new();
         let mut sorted = Vec::new();
-        for text in texts {
+        for (before, text) in texts.into_iter().enumerate() {
             let key = x25519::Recipient::from_str(text).map_err(|_| BackupError::Recipient {
-                text: text.to_owned(),
+                number: before + 1,
+                problem: NoRecipient::of(text),
             })?;
             sorted.push(key.to_string());
             keys.push(key);
@@ -62,6 +71,28 @@ impl Recipients {
     }
 }
 
+/// Why a text is no recipient. It may be a secret, so it is in none of the words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoRecipient {
+    /// The secret half of a pair of keys.
+    #[error("is a private key; give the public half (age-keygen -y)")]
+    PrivateKey,
+    /// Anything else.
+    #[error("is no age recipient (age1…)")]
+    Other,
+}
+
+impl NoRecipient {
+    fn of(text: &str) -> Self {
+        let begins = text.get(..PRIVATE_KEY.len());
+        if begins.is_some_and(|begins| begins.eq_ignore_ascii_case(PRIVATE_KEY)) {
+            Self::PrivateKey
+        } else {
+            Self::Other
+        }
+    }
+}
+
 /// The folder of objects for these recipients (sorted texts); without any, of plain objects.
 pub(crate) fn folder(texts: &[String]) -> String {
     if texts.is_empty() {
@@ -72,6 +103,17 @@ pub(crate) fn folder(texts: &[String]) -> String {
         "sealed-{}",
         hex(digest.as_slice().get(..8).unwrap_or_default())
     )
+}
+
+/// Whether an object of so many bytes can hold a file of so many. What encryption adds differs, so of
+/// an encrypted one only that it is too short is seen.
+pub(crate) fn can_hold(stored: u64, bytes: u64, is_sealed: bool) -> bool {
+    if !is_sealed {
+        return stored == bytes;
+    }
+    // An empty file is one empty chunk.
+    let tags = bytes.div_ceil(CHUNK_BYTES).max(1).saturating_mul(TAG_BYTES);
+    stored >= bytes.saturating_add(tags).saturating_add(NONCE_BYTES)
 }
 
 /// A reader of what `input` holds encrypted.

@@ -410,8 +410,27 @@ fn what_is_no_place_is_left_alone() {
             "{location}: {error}"
         );
     }
-    let error = Recipients::parse(["age1nothing"]).err().unwrap();
-    assert!(error.to_string().contains("age1nothing"), "{error}");
+}
+
+#[test]
+fn what_is_no_recipient_is_told_by_its_number_and_never_repeated() {
+    let public = age::x25519::Identity::generate().to_public().to_string();
+    let secret = age::x25519::Identity::generate().to_string();
+    let secret = secret.expose_secret();
+    let lower = secret.to_lowercase();
+    let private = "is a private key; give the public half (age-keygen -y)";
+    let other = "is no age recipient (age1…)";
+    for (text, problem) in [
+        (secret, private),
+        (lower.as_str(), private),
+        ("AGE-SECRET-KEY-cut-off", private),
+        ("age1nothing", other),
+        ("äge-secret-key-1", other),
+        ("", other),
+    ] {
+        let refused = Recipients::parse([public.as_str(), text]).err().unwrap();
+        assert_eq!(refused.to_string(), format!("recipient 2 {problem}"));
+    }
 }
 
 #[test]

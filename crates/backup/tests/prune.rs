@@ -239,6 +239,53 @@ fn a_damaged_backup_can_go_but_not_decide() {
     scene.require(&[1, 2], &Vec::new());
 }
 
+/// What goes may be the last backup that is whole.
+#[test]
+fn nothing_goes_while_one_that_stays_lacks_an_object() {
+    let (recipients, identities) = key();
+    let keep = Keep {
+        last: 1,
+        ..Keep::default()
+    };
+    for recipients in [None, Some(&recipients)] {
+        let scene = Scene::new();
+        scene.back_up(0, recipients);
+        let first = scene.objects();
+        scene.back_up(1, recipients);
+        let newest = backup::list(&scene.place).unwrap().pop().unwrap().id;
+        let both = scene.objects();
+        let own: Vec<_> = both.difference(&first).collect();
+        assert_eq!(own.len(), 2);
+        for is_cut in [true, false] {
+            for name in &own {
+                let path = scene.at("place").join(name);
+                let bytes = fs::read(&path).unwrap();
+                fs::remove_file(&path).unwrap();
+                if is_cut {
+                    fs::write(&path, &bytes[..1]).unwrap();
+                }
+            }
+            let before = files(&scene.at("place"));
+            for mode in [PruneMode::Try, PruneMode::Remove] {
+                let error = backup::prune(&scene.place, &keep, &identities, mode).unwrap_err();
+                assert!(
+                    matches!(&error, BackupError::Incomplete { backup, detail }
+                        if *backup == newest && detail.contains(own[0].as_str())),
+                    "{error}"
+                );
+                assert!(error.to_string().contains("1 more"), "{error}");
+                assert_eq!(files(&scene.at("place")), before);
+            }
+            // The same files again: what it lacked is stored.
+            scene.back_up(1, recipients);
+            scene.require(&[0, 1], &identities);
+        }
+        let done = backup::prune(&scene.place, &keep, &identities, PruneMode::Remove).unwrap();
+        assert_eq!((done.removed.len(), done.objects), (1, 2));
+        scene.require(&[1], &identities);
+    }
+}
+
 #[test]
 fn nothing_goes_while_a_backup_is_made_and_none_is_made_meanwhile() {
     let scene = Scene::new();

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use backup::{Place, Recipients, Source};
+use backup::{BackupError, Place, Recipients, Source};
 use clap::Args;
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::stop::Stop;
-use super::{PlaceArgs, default_data, failure, frozen};
-use crate::common::Common;
+use super::{PlaceArgs, failure, frozen};
+use crate::common::{Common, DataArgs};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::local_file::read_bounded;
 use crate::output::{self, Output};
@@ -35,9 +36,8 @@ const RECIPIENTS_BYTES_MAX: u64 = 1 << 20;
 pub(crate) struct CreateArgs {
     #[command(flatten)]
     place: PlaceArgs,
-    /// The node's data folder
-    #[arg(long, value_name = "DIR", env = "KILN_DATA", hide_env_values = true, default_value_os_t = default_data())]
-    data: PathBuf,
+    #[command(flatten)]
+    folder: DataArgs,
     /// Encrypt to this age recipient (age1…); can be repeated
     #[arg(long, value_name = "RECIPIENT")]
     recipient: Vec<String>,
@@ -49,6 +49,9 @@ pub(crate) struct CreateArgs {
 pub(super) fn run(args: &CreateArgs, common: &Common) -> Outcome {
     let output = common.output();
     let recipients = recipients(args)?;
+    // A place that is made stays, also where there is nothing to put into it.
+    let data = &args.folder.data;
+    frozen::require_stores(data)?;
     let place = Place::open_or_make(&args.place.place, &args.place.options())
         .map_err(|error| failure(&error))?;
     if recipients.is_none() {
@@ -56,7 +59,7 @@ pub(super) fn run(args: &CreateArgs, common: &Common) -> Outcome {
     }
     let began = Instant::now();
     let stop = Stop::watch()?;
-    let frozen = frozen::freeze(&args.data)?;
+    let frozen = frozen::freeze(data)?;
     stop.check()?;
     let source = Source {
         folder: frozen.folder().to_owned(),
@@ -65,7 +68,7 @@ pub(super) fn run(args: &CreateArgs, common: &Common) -> Outcome {
         node: frozen.node().to_owned(),
         logs: frozen.logs().to_vec(),
         left_out: frozen.left_out().to_vec(),
-        index: Some(args.data.join("backup-index.json")),
+        index: Some(data.join("backup-index.json")),
     };
     let progress = Progress::new(output);
     progress.begin("backing up", None);
@@ -119,23 +122,35 @@ pub(super) fn say_how_long(output: Output, began: Instant) {
 }
 
 fn recipients(args: &CreateArgs) -> Result<Option<Recipients>, Failure> {
-    let mut texts = args.recipient.clone();
+    // Each with where it stands, which is all that is told: it may be a private key, given by mistake.
+    let mut given: Vec<(String, Zeroizing<String>)> = (1_usize..)
+        .zip(&args.recipient)
+        .map(|(number, text)| (format!("recipient {number}"), text.clone().into()))
+        .collect();
     if let Some(file) = &args.recipients_file {
         let bytes = read_bounded(file, RECIPIENTS_BYTES_MAX)?;
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let lines = text.lines().map(str::trim);
-        let before = texts.len();
-        texts.extend(
-            lines
-                .filter(|line| !line.is_empty() && !line.starts_with('#'))
-                .map(str::to_owned),
-        );
-        if texts.len() == before {
+        let before = given.len();
+        for (number, line) in (1_usize..).zip(String::from_utf8_lossy(&bytes).lines()) {
+            let line = line.trim();
+            if !line.is_empty() && !line.starts_with('#') {
+                let place = format!("line {number} of {}", file.display());
+                given.push((place, line.to_owned().into()));
+            }
+        }
+        if given.len() == before {
             let message = format!("{} holds no age recipients", file.display());
             return Err(
                 Failure::new(Exit::Usage, message).next("write one recipient (age1…) in a line")
             );
         }
     }
-    Recipients::parse(texts.iter().map(String::as_str)).map_err(|error| failure(&error))
+    let texts = given.iter().map(|(_, text)| text.as_str());
+    Recipients::parse(texts).map_err(|error| {
+        let BackupError::Recipient { number, problem } = error else {
+            return failure(&error);
+        };
+        let place = given.get(number - 1).map(|(place, _)| place.as_str());
+        let message = format!("{} {problem}", place.unwrap_or("a recipient"));
+        Failure::new(Exit::Usage, message).next("see kiln backup create --help")
+    })
 }

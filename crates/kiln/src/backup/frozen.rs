@@ -8,15 +8,16 @@
 //! DATA/frozen/<time, ms>/node-id
 //! ```
 
+use std::error::Error;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use backup::LogHead;
+use backup::{LogHead, UNFINISHED};
 use brickstore::BrickStore;
 use ledger::{EmbeddedLedger, EngineOptions, Mode};
-use node::LimitsConfig;
+use node::{ControlError, LimitsConfig};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
@@ -53,17 +54,25 @@ struct Answer {
     logs: Vec<LogHead>,
 }
 
+/// Refuses a folder that has nothing to back up.
+pub(super) fn require_stores(data: &Path) -> Result<(), Failure> {
+    if STORES.iter().any(|store| data.join(store).is_dir()) {
+        return Ok(());
+    }
+    let message = if data.is_dir() {
+        format!("{} holds no stores", data.display())
+    } else {
+        format!("there is no data folder {}", data.display())
+    };
+    Err(Failure::new(Exit::Local, message).next("name the node's data folder with --data"))
+}
+
 /// Freezes a data folder, whether a node runs on it or not.
 pub(super) fn freeze(data: &Path) -> Result<Frozen, Failure> {
-    if !data.is_dir() {
-        let message = format!("there is no data folder {}", data.display());
-        return Err(
-            Failure::new(Exit::Local, message).next("name the node's data folder with --data")
-        );
-    }
+    require_stores(data)?;
     let lock = node::lock_store(data, "backup").map_err(|error| {
-        Failure::new(Exit::Conflict, format!("{error:#}"))
-            .next("wait for the other backup of this folder")
+        let in_use = (Exit::Conflict, "wait for the other backup of this folder");
+        not_locked(data, &error, in_use)
     })?;
     let all = data.join(FOLDER);
     remove(&all)?;
@@ -116,25 +125,17 @@ impl Frozen {
             .enable_all()
             .build()
             .map_err(|error| Failure::io("no runtime can be started", error))?;
-        let mut found = 0;
         for store in STORES {
             if !data.join(store).is_dir() {
                 self.left_out
                     .push(format!("the {store}: this folder has none"));
                 continue;
             }
-            found += 1;
             let answer = match AdminNode::serving(data, store)? {
                 Some(node) => runtime.block_on(self.ask(&node, store))?,
                 None => runtime.block_on(self.open(data, store))?,
             };
             self.logs.extend(answer.logs);
-        }
-        if found == 0 {
-            let message = format!("{} holds no stores", data.display());
-            return Err(
-                Failure::new(Exit::Local, message).next("name the node's data folder with --data")
-            );
         }
         Ok(())
     }
@@ -147,25 +148,31 @@ impl Frozen {
             .send(Method::POST, &path, &json!({ "name": name }))
             .await?;
         serde_json::from_value(answer).map_err(|error| {
-            Failure::new(Exit::Protocol, "the node's answer is not understood").because(error)
+            Failure::new(Exit::Protocol, "the node's answer is not understood")
+                .because(error)
+                .next("use the version of kiln that the node runs")
         })
     }
 
     /// Nobody serves the store: it is opened here.
     async fn open(&self, data: &Path, store: &str) -> Result<Answer, Failure> {
         let _lock = node::lock_store(data, store).map_err(|error| {
-            Failure::new(Exit::Local, format!("{error:#}")).next(
+            let in_use = (
+                Exit::Local,
                 "a running node is backed up through its admin listener (admin.listen), \
                  or stop it first",
-            )
+            );
+            not_locked(data, &error, in_use)
         })?;
         let options = EngineOptions {
             free_bytes_min: LimitsConfig::default().free_bytes_min,
             mode: Mode::Serve,
         };
         let (from, to) = (data.join(store), self.folder.join(store));
-        let cannot = |error: Box<dyn std::error::Error + Send + Sync>| {
-            Failure::new(Exit::Local, format!("the {store} cannot be copied")).because(error)
+        let cannot = |error: Box<dyn Error + Send + Sync>| {
+            Failure::new(Exit::Local, format!("the {store} cannot be copied"))
+                .because(error)
+                .next("see what is wrong with `kiln store check`, and that the disk has room")
         };
         if store == "bricks" {
             let bricks = BrickStore::open(&from, options).map_err(|error| cannot(error.into()))?;
@@ -188,7 +195,9 @@ impl Frozen {
 
     fn control(&mut self, data: &Path) -> Result<(), Failure> {
         let to = self.folder.join("control.db");
-        match node::copy_control(data, &to) {
+        // One of a newer version may hold what a restore here would not know of.
+        let copied = node::control_format(data).and_then(|_| node::copy_control(data, &to));
+        match copied {
             Ok(true) => Ok(()),
             Ok(false) => {
                 self.left_out
@@ -196,7 +205,17 @@ impl Frozen {
                 Ok(())
             }
             Err(error) => {
-                Err(Failure::new(Exit::Local, "control.db cannot be copied").because(error))
+                let next = match &error {
+                    ControlError::Newer { .. } => "use the version of kiln that the node runs",
+                    ControlError::Foreign => "put back the right file, or restore a backup",
+                    _ => {
+                        "run this as the user that the node runs as; see with `kiln store check` \
+                         whether the file is damaged"
+                    }
+                };
+                Err(Failure::new(Exit::Local, "control.db cannot be copied")
+                    .because(error)
+                    .next(next))
             }
         }
     }
@@ -234,6 +253,25 @@ impl Frozen {
     }
 }
 
+/// Why something of the data folder could not be locked; what is said when another process has it.
+fn not_locked(data: &Path, error: &anyhow::Error, in_use: (Exit, &str)) -> Failure {
+    let is_disk = error.chain().any(<dyn Error>::is::<io::Error>);
+    let (exit, next) = if is_disk {
+        (
+            Exit::Local,
+            "run this as the user that the node runs as, and check the disk",
+        )
+    } else if data.join(UNFINISHED).exists() {
+        (
+            Exit::Local,
+            "let that restore end, then back the new folder up",
+        )
+    } else {
+        in_use
+    };
+    Failure::new(exit, format!("{error:#}")).next(next)
+}
+
 /// Copies a small file for its owner alone.
 fn copy_private(from: &Path, to: &Path) -> Result<(), Failure> {
     let mut read = File::open(from).map_err(|error| cannot_write(from, error))?;
@@ -252,7 +290,9 @@ fn node_number(data: &Path) -> Result<String, Failure> {
     if !path.exists() {
         let mut number = [0; NODE_BYTES];
         getrandom::fill(&mut number).map_err(|error| {
-            Failure::new(Exit::Local, "the system gives no random numbers").because(error)
+            Failure::new(Exit::Local, "the system gives no random numbers")
+                .because(error)
+                .next("check that this process may use getrandom(2), then run it again")
         })?;
         create_private(&path, format!("{}\n", hex(&number)).as_bytes())?;
     }
@@ -328,5 +368,44 @@ mod tests {
         drop(frozen);
         assert!(!at("data/frozen").exists());
         assert_eq!(freeze(&at("data")).unwrap().node(), number);
+    }
+
+    #[test]
+    fn another_backup_is_waited_for_and_a_folder_that_cannot_be_used_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path();
+        fs::create_dir(data.join("bricks")).unwrap();
+        let check = |exit: Exit, words: &str| {
+            let refused = freeze(data).err().unwrap();
+            assert_eq!(refused.exit(), exit, "{refused}");
+            assert!(refused.to_string().contains(words), "{refused}");
+        };
+        let lock = node::lock_store(data, "backup").unwrap();
+        check(Exit::Conflict, "wait for the other backup");
+        drop(lock);
+        fs::create_dir(data.join(UNFINISHED)).unwrap();
+        check(Exit::Local, "let that restore end");
+        fs::remove_dir(data.join(UNFINISHED)).unwrap();
+        fs::remove_file(data.join("backup.lock")).unwrap();
+        fs::create_dir(data.join("backup.lock")).unwrap();
+        check(Exit::Local, "run this as the user that the node runs as");
+    }
+
+    #[test]
+    fn a_control_file_that_a_restore_could_not_use_is_not_backed_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path();
+        fs::create_dir(data.join("bricks")).unwrap();
+        create_private(&data.join("control.db"), &[b'x'; 5000]).unwrap();
+        let refused = freeze(data).err().unwrap();
+        assert_eq!(refused.exit(), Exit::Local);
+        let told = refused.to_string();
+        for words in [
+            "control.db cannot be copied",
+            "not a database",
+            "kiln store check",
+        ] {
+            assert!(told.contains(words), "{told}");
+        }
     }
 }

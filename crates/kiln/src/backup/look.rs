@@ -13,7 +13,7 @@ use super::{PlaceArgs, WhichArgs, failure};
 use crate::common::Common;
 use crate::exit::{Exit, Outcome};
 use crate::keyring::read_identities;
-use crate::output::{self, Form};
+use crate::output::{self, Form, printable};
 use crate::progress::Progress;
 use crate::utc;
 
@@ -24,7 +24,9 @@ Examples:
   kiln backup list /mnt/backups --identity operator.key --json
 
 Oldest first. What an encrypted backup holds is shown with --identity only; one that is encrypted to
-another key is listed by its name and time.";
+another key is listed by its name and time.
+Exit codes: 0 all could be listed, 1 the list of a backup is damaged or of a newer format (its line says
+how).";
 
 pub(super) const CHECK_HELP: &str = "\
 Examples:
@@ -53,6 +55,7 @@ pub(super) fn list(args: &ListArgs, common: &Common) -> Outcome {
     let identities = read_identities(&common.identity)?;
     let place = args.place.open()?;
     let mut rows = Vec::new();
+    let mut exit = Exit::Done;
     for unread in backup::list(&place).map_err(|error| failure(&error))? {
         let time = utc::format(Moment::from_millis(unread.id.created_ms()));
         let id = unread.id.to_string();
@@ -61,19 +64,33 @@ pub(super) fn list(args: &ListArgs, common: &Common) -> Outcome {
             Ok(snapshot) => contents(&unread, &time, &snapshot),
             Err(BackupError::NoIdentity) => ("encrypted".to_owned(), closed),
             Err(BackupError::WrongIdentity) => ("encrypted to another key".to_owned(), closed),
-            Err(error) => return Err(failure(&error)),
+            // The others are of use all the same, now more than ever.
+            Err(error) => {
+                let word = match &error {
+                    BackupError::Damaged { .. } | BackupError::Missing { .. } => "damaged",
+                    BackupError::Newer { .. } => "newer",
+                    _ => return Err(failure(&error)),
+                };
+                exit = Exit::Negative;
+                let mut value =
+                    json!({ "backup": id, "time": time, "encrypted": unread.is_sealed });
+                if let Some(members) = value.as_object_mut() {
+                    members.insert(word.to_owned(), error.to_string().into());
+                }
+                (format!("{word}: {error}"), value)
+            }
         };
         rows.push((format!("{id}  {time}  {words}"), value));
     }
     if common.output().form == Form::Json {
         let values: Vec<_> = rows.into_iter().map(|(_, value)| value).collect();
         output::json(&json!(values))?;
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
     for (line, _) in rows {
-        output::line(&line)?;
+        output::line(&printable(&line))?;
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 pub(super) fn check(args: &CheckArgs, common: &Common) -> Outcome {

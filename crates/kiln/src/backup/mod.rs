@@ -12,13 +12,12 @@ mod stop;
 
 use std::error::Error;
 use std::io;
-use std::path::PathBuf;
 
 use backup::{BackupError, Identities, Place, S3Options, Snapshot, SnapshotId, Unread};
+use causes::with_causes;
 use clap::{Args, Subcommand};
 use ledger::LedgerError;
 
-use crate::client_failure::with_causes;
 use crate::common::Common;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::keyring::read_identities;
@@ -124,11 +123,6 @@ impl WhichArgs {
     }
 }
 
-/// What a data folder is called by default.
-fn default_data() -> PathBuf {
-    PathBuf::from("kiln-data")
-}
-
 /// An error of a backup as a command ends with it.
 fn failure(error: &BackupError) -> Failure {
     let (exit, next) = match error {
@@ -155,6 +149,12 @@ fn failure(error: &BackupError) -> Failure {
         BackupError::Damaged { .. } | BackupError::Missing { .. } => (
             Exit::Negative,
             "use another backup; take the damaged object away, and the next backup stores it again",
+        ),
+        BackupError::Incomplete { .. } => (
+            Exit::Negative,
+            "run kiln backup create, which stores again what the node still has of it; then see with \
+             kiln backup check --backup NAME; one that stays so goes when its file in snapshots/ is \
+             taken away",
         ),
         BackupError::Rotten { .. } => (
             Exit::Local,

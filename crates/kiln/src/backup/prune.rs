@@ -23,8 +23,9 @@ Examples:
 
 A backup stays if any of the rules names it; the newest always does. Then every object goes that no
 backup needs any more, also what was left by one that was cut off. What an encrypted backup needs is read
-with --identity. Ended in between, it is carried on by the next call. While a backup is made there, it is
-refused, and the other way round.";
+with --identity. Nothing goes while a backup that stays lacks an object (exit code 1): those that go may be
+the last whole ones. Ended in between, it is carried on by the next call. While a backup is made there, it
+is refused, and the other way round.";
 
 /// Options of `kiln backup prune`.
 #[derive(Args)]

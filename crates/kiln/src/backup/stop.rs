@@ -89,7 +89,8 @@ impl Stop {
                 Ok(done) => return Ok(done),
                 Err(RecvTimeoutError::Timeout) => self.check()?,
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Failure::new(Exit::Local, "the work ended without a result"));
+                    return Err(Failure::new(Exit::Local, "the work ended without a result")
+                        .next("run it again; if it ends like this again, report it as a fault of kiln"));
                 }
             }
         }
