@@ -1,4 +1,4 @@
-//! The shape of the workspace: which crate may use which, that every crate is
+//! The shape of the workspace: which crate uses which, that every crate is
 //! under the workspace's lints, and that no file grows out of hand.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,12 +10,12 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 /// The line of `docs/ARCHITECTURE.md` before the fenced list of edges.
 const EDGES_MARK: &str = "<!-- edges -->";
-/// How a line of the list begins that names those who may not, not who may.
+/// How a line of the list begins that names those who do not, not who does.
 const EVERY_BUT: &str = "every crate but ";
 /// The largest source file.
 const FILE_LINES_MAX: usize = 1_000;
 
-/// Which crate may use which of ours.
+/// Which crate uses which of ours.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Edges {
     /// User to used.
@@ -72,6 +72,24 @@ impl Edges {
         self.named.get(from).is_some_and(|it| it.contains(to))
             || general.any(|(without, all)| !without.contains(from) && all.contains(to))
     }
+
+    /// Each edge of the list by itself. A line of those who do not stands for all other `crates` but
+    /// the one that is used.
+    fn each(&self, crates: &BTreeSet<String>) -> BTreeSet<(String, String)> {
+        let mut each = BTreeSet::new();
+        for (from, used) in &self.named {
+            each.extend(used.iter().map(|to| (from.clone(), to.clone())));
+        }
+        for (without, used) in &self.general {
+            for to in used {
+                let users = crates
+                    .iter()
+                    .filter(|&it| it != to && !without.contains(it));
+                each.extend(users.map(|from| (from.clone(), to.clone())));
+            }
+        }
+        each
+    }
 }
 
 fn names(list: &str) -> Result<BTreeSet<String>> {
@@ -114,6 +132,17 @@ fn forbidden(edges: &[(String, String)], allowed: &Edges) -> Vec<String> {
     forbidden
 }
 
+/// What the list says and no manifest does.
+fn stale(edges: &[(String, String)], listed: &Edges, crates: &BTreeSet<String>) -> Vec<String> {
+    let mut stale = Vec::new();
+    for edge in listed.each(crates) {
+        if !edges.contains(&edge) {
+            stale.push(format!("{} -> {}", edge.0, edge.1));
+        }
+    }
+    stale
+}
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -127,16 +156,25 @@ fn metadata() -> Result<Metadata> {
 }
 
 #[test]
-fn crates_use_only_what_the_architecture_allows() -> Result<()> {
+fn crates_use_what_the_architecture_lists_and_nothing_else() -> Result<()> {
     let document = std::fs::read_to_string(root().join("docs/ARCHITECTURE.md"))?;
     let allowed = Edges::parse(&document).context("docs/ARCHITECTURE.md")?;
-    let edges = normal_edges(&metadata()?);
+    let metadata = metadata()?;
+    let edges = normal_edges(&metadata);
     ensure!(!edges.is_empty(), "no crate uses another");
     let forbidden = forbidden(&edges, &allowed);
     ensure!(
         forbidden.is_empty(),
         "not in docs/ARCHITECTURE.md: {}",
         forbidden.join(", ")
+    );
+    let packages = metadata.workspace_packages();
+    let crates = packages.iter().map(|it| it.name.to_string()).collect();
+    let stale = stale(&edges, &allowed, &crates);
+    ensure!(
+        stale.is_empty(),
+        "in docs/ARCHITECTURE.md and in no manifest: {}",
+        stale.join(", ")
     );
     Ok(())
 }
@@ -194,6 +232,24 @@ fn an_edge_that_is_not_listed_is_refused() {
     assert!(refused("keyssi", "ledger"));
     assert!(refused("kiln", "node"));
     assert!(refused("node", "kiln"), "a line after the fence counts");
+}
+
+#[test]
+fn a_listed_edge_that_is_not_there_is_found() {
+    let document =
+        "<!-- edges -->\n```\nevery crate but samples -> keyssi\nkiln -> node, samples\n```\n";
+    let listed = Edges::parse(document).unwrap();
+    let crates = BTreeSet::from(["keyssi", "kiln", "node", "samples"].map(str::to_owned));
+    let check = |edges: &[(&str, &str)], expected: &[&str]| {
+        let owned = |&(from, to): &(&str, &str)| (from.to_owned(), to.to_owned());
+        let edges: Vec<_> = edges.iter().map(owned).collect();
+        assert_eq!(stale(&edges, &listed, &crates), expected);
+    };
+    let [one, two] = [("kiln", "keyssi"), ("node", "keyssi")];
+    let [three, four] = [("kiln", "node"), ("kiln", "samples")];
+    check(&[one, two, three, four], &[]);
+    check(&[one, two, three], &["kiln -> samples"]);
+    check(&[two, three, four], &["kiln -> keyssi"]);
 }
 
 #[test]

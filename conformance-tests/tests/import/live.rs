@@ -226,6 +226,9 @@ fn a_folder_without_configuration_is_taken_whole_and_one_that_is_none_is_refused
     write_file(&other.join("file"), b"")?;
     run(place.import(&other)?, 2)?;
     run(place.import(&place.path("nothing"))?, 3)?;
+    let mut mistyped = place.import(&volume)?;
+    mistyped.args(["--domain", "nosuch"]);
+    run(mistyped, 2)?;
     // A node that serves holds its stores.
     let chain = volume.join("config/domains/chain.json");
     fs::remove_file(chain)?;

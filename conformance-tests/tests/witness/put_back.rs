@@ -308,6 +308,36 @@ fn a_restored_node_waits_until_it_was_compared() -> Result<()> {
     node.until_cosigned(4)
 }
 
+/// Under a mistyped name there is nothing to lift or to end, and no empty node is made there.
+#[test]
+fn a_mistyped_folder_is_named_and_not_made() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (typo, checkpoint) = (folder.path().join("typo"), folder.path().join("checkpoint"));
+    write_file(&checkpoint, b"never read")?;
+    let commands: [&[&str]; 3] = [
+        &["lift"],
+        &["lift", "--key", "log-key"],
+        &["renew", "--origin", "localhost/second"],
+    ];
+    for command in commands {
+        let launch = Launch::of(Binary::Kiln)?.arg("log");
+        let launch = command.iter().fold(launch, Launch::arg);
+        let launch = launch.arg("--checkpoint").arg(&checkpoint);
+        let by_option = launch.clone().arg("--data").arg(&typo);
+        for launch in [by_option, launch.env("KILN_DATA", &typo)] {
+            let run = launch.run()?;
+            let told = String::from_utf8_lossy(&run.stderr).into_owned();
+            ensure!(run.status.code() == Some(3), "{:?} {told}", run.status);
+            ensure!(
+                told.contains("typo holds no anchors") && told.contains("--data"),
+                "{told}"
+            );
+            ensure!(!typo.exists(), "{command:?}");
+        }
+    }
+    Ok(())
+}
+
 /// A quorum that is not reached is told from a log that is not signed.
 #[test]
 fn what_a_checkpoint_waits_for_is_told() -> Result<()> {

@@ -279,7 +279,7 @@ mod tests {
             r#"{"default":{"brickStorages":[{"url":"http://h","headers":{"a":"hid\nden"}}]}}"#,
         ] {
             let error = parse(json).unwrap_err();
-            let text = crate::events::with_causes(&error);
+            let text = causes::with_causes(&error);
             assert!(!text.contains("hid"), "{json}: {text}");
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use causes::with_causes;
 use keyssi::Domain;
 use tokio::sync::OnceCell;
 
@@ -11,7 +12,7 @@ use crate::bricks::{BrickStores, StorageStates};
 use crate::documents::Documents;
 use crate::endpoint::Endpoint;
 use crate::error::ClientError;
-use crate::events::{Event, EventSink, with_causes};
+use crate::events::{Event, EventSink};
 use crate::heads::HeadMemory;
 use crate::options::ClientOptions;
 use crate::proofs::Proofs;

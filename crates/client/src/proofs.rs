@@ -9,6 +9,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use causes::with_causes;
 use keyssi::{AnchorId, AnchorValue};
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,6 @@ use translog::{Checkpoint, Entry, PROOF_FILE_BYTES_MAX, ProofFile, leaf_hash, ve
 use crate::anchors::{NOT_SERVED, nobody, unknown_domain};
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::events::with_causes;
 use crate::transport::{Answer, Call};
 
 /// The proofs and the status of anchors. Cheap to clone.

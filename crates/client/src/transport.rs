@@ -11,13 +11,14 @@ mod send;
 
 use std::time::Duration;
 
+use causes::with_causes;
 use reqwest::redirect;
 
 pub(crate) use answer::{Answer, Opened};
 pub(crate) use send::{Call, Payload};
 
 use crate::error::ClientError;
-use crate::events::{Event, Events, with_causes};
+use crate::events::{Event, Events};
 use crate::options::ClientOptions;
 
 /// Longer than a request after the other, shorter than what servers keep: a call on a connection

@@ -11,7 +11,7 @@ use alloy_sol_types::{SolCall, SolEvent};
 use thiserror::Error;
 
 use crate::chain::Chain;
-use crate::rpc::{BlockTag, Call, Receipt, RpcError};
+use crate::rpc::{BlockTag, Call, RpcError};
 use crate::sender::{Mined, SendError, Sender};
 
 /// The part of the contract that is used.
@@ -315,12 +315,6 @@ impl Anchoring {
     pub async fn total(&self) -> Result<u64, AnchoringError> {
         let total = self.read(&contract::totalNumberOfAnchorsCall {}).await?;
         u64::try_from(total).map_err(|_| self.other_contract())
-    }
-
-    /// What the contract said in a transaction; `None` if it said nothing there.
-    #[must_use]
-    pub fn status_in(&self, receipt: &Receipt) -> Option<Status> {
-        self.status_of(&receipt.logs)
     }
 
     async fn read<F: SolCall>(&self, function: &F) -> Result<F::Return, AnchoringError> {

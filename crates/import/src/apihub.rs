@@ -47,6 +47,9 @@ pub async fn import_apihub(
     tell: &(dyn Fn(&Finding) + Sync),
     progress: &(dyn Fn(Step) + Sync),
 ) -> Result<Summary, ImportError> {
+    let table = table(folder)?;
+    let mut named: BTreeSet<Domain> = table.iter().flat_map(DomainTable::names).cloned().collect();
+    folder.require(options.domains, &named)?;
     let report = Report::begin(options.report, tell);
     let report = report.map_err(|error| ImportError::write("the report", error))?;
     let work = Work {
@@ -58,8 +61,6 @@ pub async fn import_apihub(
         report: Mutex::new(report),
         journal: Mutex::new(Journal::open(journals, folder.volume())?),
     };
-    let table = table(folder)?;
-    let mut named: BTreeSet<Domain> = table.iter().flat_map(DomainTable::names).cloned().collect();
     // A folder whose configuration names nothing is one that was copied without it.
     let all = named.is_empty();
     named.extend(options.domains.iter().cloned());

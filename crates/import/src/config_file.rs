@@ -107,9 +107,9 @@ fn entries(name: &str, hosts: &Value, key: &str, remarks: &mut Vec<String>) -> V
     let listed = hosts.get(key).and_then(Value::as_array);
     for value in listed.into_iter().flatten() {
         match serde_json::from_value::<ServiceEntry>(value.clone()) {
-            Ok(entry) => entries.push(entry),
+            Ok(entry) if entry.is_address() => entries.push(entry),
             // It may hold credentials, so it is not repeated.
-            Err(_) => remarks.push(format!(
+            Ok(_) | Err(_) => remarks.push(format!(
                 "bdns.hosts: an entry in {key} of {name} that is no address is left out"
             )),
         }
@@ -226,7 +226,7 @@ mod tests {
         file(
             "config/bdns.hosts",
             r#"{"default": {"replicas": ["http://user:hidden@a.example/x?key=hidden"], "brickStorages": ["$ORIGIN"], "mqEndpoints": [],
-                "anchoringServices": ["$ORIGIN", {"url": "http://b.example", "headers": {"k": "hidden"}}, 7]}}"#,
+                "anchoringServices": ["$ORIGIN", {"url": "http://b.example", "headers": {"k": "hidden"}}, 7, "nonsense"]}}"#,
         );
         file("secrets/x.secret", "");
         let source = ApiHubFolder::open(folder.path()).unwrap();

@@ -1,6 +1,5 @@
 //! What was not taken as it lies there, and why.
 
-use std::error::Error;
 use std::fmt;
 
 use serde::Serialize;
@@ -135,16 +134,4 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
     }
-}
-
-/// An error with its causes in one line. Layers that only repeat the one below are left out.
-pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let mut texts = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(cause) = source {
-        texts.push(cause.to_string());
-        source = cause.source();
-    }
-    texts.dedup();
-    texts.join(": ")
 }

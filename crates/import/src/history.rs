@@ -2,9 +2,10 @@
 //!
 //! **Source:** dsu specification §15; defects D10 and D13.
 
+use causes::with_causes;
 use keyssi::{AnchorId, AnchorValue, EntryError};
 
-use crate::finding::{Reason, with_causes};
+use crate::finding::Reason;
 
 /// What a file holds.
 #[derive(Debug, Default, PartialEq, Eq)]

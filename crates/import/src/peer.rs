@@ -4,20 +4,20 @@
 //! signatures, brick maps, every brick. Then bricks are stored, and the anchors' values as they are,
 //! in their order; those of mounted DSUs first.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Seek as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use causes::with_causes;
 use client::Client;
-use client::archive::{Archive, ArchiveError, ExportError, Mounts, export};
+use client::archive::{Archive, ArchiveError, ExportError, Mounts, export, unnamed_file};
 use client::dsus::DsuError;
 use dsu::History;
 use keyssi::{AnchorId, BrickHash, Domain, KeySsi};
 use tokio::task::spawn_blocking;
 
 use crate::error::ImportError;
-use crate::finding::{Effect, Finding, Reason, Subject, with_causes};
+use crate::finding::{Effect, Finding, Reason, Subject};
 use crate::history::Fault;
 use crate::report::{Report, Summary};
 use crate::target::{NotAppended, Placed, Target};
@@ -82,7 +82,7 @@ async fn fetch(
     key: &KeySsi,
     options: &PeerOptions<'_>,
 ) -> Result<Result<Archive, (Reason, String)>, ImportError> {
-    let file = unnamed_file(options.scratch);
+    let file = fs::create_dir_all(options.scratch).and_then(|()| unnamed_file(options.scratch));
     let file = file.map_err(|error| ImportError::write("the archive", error))?;
     let mut writer = BufWriter::with_capacity(1 << 16, &file);
     if let Err(error) = export(from, key, options.mounts, &mut writer).await {
@@ -285,20 +285,4 @@ impl Taking<'_> {
         let noted = self.report.add(finding);
         noted.map_err(|error| ImportError::write("the report", error))
     }
-}
-
-/// A file that is gone when it is closed.
-fn unnamed_file(folder: &Path) -> io::Result<File> {
-    fs::create_dir_all(folder)?;
-    let path = folder.join(format!(".import-{}.car.tmp", std::process::id()));
-    // Left by a process of the same number that was killed.
-    let _ = fs::remove_file(&path);
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)?;
-    fs::remove_file(&path)?;
-    Ok(file)
 }

@@ -44,6 +44,23 @@ pub enum SourceError {
     /// Its configuration cannot be read; the message names the file.
     #[error("{0}")]
     Config(String),
+    /// It has neither data nor a configuration of a domain that was named.
+    #[error("the ApiHub has no domain {wanted}; {}", has(known))]
+    NoSuchDomain {
+        /// The name.
+        wanted: Domain,
+        /// Those that it has, by their names.
+        known: Vec<Domain>,
+    },
+}
+
+/// The domains in words.
+fn has(known: &[Domain]) -> String {
+    if known.is_empty() {
+        return "it has none".to_owned();
+    }
+    let names: Vec<_> = known.iter().map(Domain::as_str).collect();
+    format!("it has {}", names.join(", "))
 }
 
 /// What an entry of a folder is.
@@ -161,6 +178,28 @@ impl ApiHubFolder {
             }
         }
         Ok((domains, findings))
+    }
+
+    /// Refuses names of domains that the folder does not know: a mistyped one would be found empty.
+    /// `configured` are those that its configuration names.
+    pub(crate) fn require(
+        &self,
+        wanted: &[Domain],
+        configured: &BTreeSet<Domain>,
+    ) -> Result<(), SourceError> {
+        let folder = self.volume.join("domains");
+        // Whatever it is that lies there: a finding says what is wrong with it.
+        let is_there = |domain: &Domain| folder.join(domain.as_str()).symlink_metadata().is_ok();
+        let mut unknown = wanted.iter();
+        let unknown = unknown.find(|it| !configured.contains(*it) && !is_there(it));
+        let Some(wanted) = unknown.cloned() else {
+            return Ok(());
+        };
+        let (mut known, _) = self.domains(None)?;
+        known.extend(configured.iter().cloned());
+        known.sort_unstable();
+        known.dedup();
+        Err(SourceError::NoSuchDomain { wanted, known })
     }
 
     /// The path as reports name it: from the volume on.
@@ -290,4 +329,28 @@ pub(crate) fn read_whole(item: &Item, bytes_max: u64) -> Result<Vec<u8>, Unread>
         return Err(changing());
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_domain_that_is_not_there_is_told_from_those_that_are() {
+        let folder = tempfile::tempdir().unwrap();
+        // One with bricks alone is one.
+        fs::create_dir_all(folder.path().join("domains/half/brick-storage")).unwrap();
+        fs::create_dir_all(folder.path().join("domains/whole/anchors")).unwrap();
+        let source = ApiHubFolder::open(folder.path()).unwrap();
+        let named = |names: &[&str]| -> Vec<Domain> {
+            names.iter().map(|it| it.parse().unwrap()).collect()
+        };
+        let configured = BTreeSet::from_iter(named(&["default", "half"]));
+        let check = |wanted: &[&str]| source.require(&named(wanted), &configured);
+        check(&[]).unwrap();
+        check(&["half", "whole", "default"]).unwrap();
+        let said = check(&["half", "nosuch"]).unwrap_err().to_string();
+        let expected = "the ApiHub has no domain nosuch; it has default, half, whole";
+        assert_eq!(said, expected);
+    }
 }

@@ -3,12 +3,12 @@
 
 use brickstore::{BrickStore, Put, PutTerms};
 use bytes::Bytes;
+use causes::with_causes;
 use client::{AnchorRefusal, Client, ClientError, PutOutcome};
 use keyssi::{AnchorId, AnchorValue, BrickHash, Domain, EntryError};
 use ledger::{BatchError, EmbeddedLedger, Entry, Intent, Ledger as _, LedgerError};
 
 use crate::error::ImportError;
-use crate::finding::with_causes;
 
 /// Where things go. Cheap to clone.
 #[derive(Clone)]

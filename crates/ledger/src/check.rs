@@ -92,7 +92,7 @@ pub fn check(path: &Path) -> Result<AnchorReport, OpenError> {
     if engine.format() < keys::FORMAT {
         return Err(OpenError::Damaged {
             path: path.to_owned(),
-            detail: "it has an older format; start the node once, which brings it forward"
+            detail: "it has an older format; bring it forward with kiln store migrate"
                 .to_owned(),
         });
     }

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use translog::edge_tiles;
 
 use crate::error::LedgerError;
-use crate::holds::{hold_record, release_records};
+use crate::holds::{hold_record, lift_records};
 use crate::log::Log;
 use crate::outside::{Fit, Outside};
 use crate::shared::{Shared, corrupt};
@@ -279,7 +279,7 @@ impl Log {
     /// Takes the hold away if the tree contains all of `outside` and all that was seen before, and
     /// these go far enough. [`LogSigner::lift`](crate::LogSigner::lift) has checked the rest, and keeps
     /// signing still.
-    pub(crate) async fn release(
+    pub(crate) async fn lift(
         &self,
         outside: &[Outside],
         regard: Regard,
@@ -319,7 +319,7 @@ impl Log {
 
     /// Takes the hold away if nothing that was signed is known; gives the number of entries. For the
     /// rest see [`LogSigner::lift_unsigned`](crate::LogSigner::lift_unsigned).
-    pub(crate) async fn release_unsigned(&self) -> Result<u64, LiftError> {
+    pub(crate) async fn lift_unsigned(&self) -> Result<u64, LiftError> {
         let _holding = self.ledger.shared.holding.lock().await;
         let size = self.signed_size().await?;
         if size > 0 {
@@ -339,8 +339,8 @@ impl Log {
     /// Ends the hold, durably. The caller has `holding`.
     async fn end_hold(&self) -> Result<(), LedgerError> {
         let shared = &self.ledger.shared;
-        let mark = shared.release_mark();
-        self.write(move |domain| release_records(domain, mark.clone()).into())
+        let mark = shared.lift_mark();
+        self.write(move |domain| lift_records(domain, mark.clone()).into())
             .await?;
         shared.hold_is_over(&self.domain);
         Ok(())

@@ -2,13 +2,13 @@
 //! holds too, as long as the process runs.
 //!
 //! ```text
-//! meta:  "restored"         the store was put back: this holds every log that is not released, also
-//!                           those that have no entry yet. What the store knows of a log says nothing
-//!                           of what its key has signed since, and the key may lie elsewhere
-//! log:   domain id ‖ "r"    this log is released from that
+//! meta:  "restored"         the store was put back: this holds every log whose hold is not lifted,
+//!                           also those that have no entry yet. What the store knows of a log says
+//!                           nothing of what its key has signed since, and the key may lie elsewhere
+//! log:   domain id ‖ "r"    that hold is lifted for this log
 //!        domain id ‖ "o"    the hold of this log alone
 //! ```
-//! A store that is put back once more holds every log again: that batch removes what released them.
+//! A store that is put back once more holds every log again: that batch removes what lifted their holds.
 
 use std::collections::{HashMap, HashSet};
 
@@ -29,7 +29,7 @@ pub(crate) struct Holds {
     /// The store was put back.
     of_all: Option<Hold>,
     /// The logs that `of_all` does not hold any more.
-    released: HashSet<Domain>,
+    lifted: HashSet<Domain>,
 }
 
 /// Whether a hold would be known after a restart.
@@ -57,8 +57,8 @@ impl EmbeddedLedger {
         let text = hold.encode()?;
         shared.holds().begin_of_all(hold);
         let known = shared.domains.all();
-        let released = known.iter().map(|(_, id)| released(*id, None));
-        let mut records: Vec<_> = released.collect();
+        let lifted = known.iter().map(|(_, id)| lifted(*id, None));
+        let mut records: Vec<_> = lifted.collect();
         records.push(Record {
             family: META,
             key: keys::RESTORED.to_vec(),
@@ -72,7 +72,7 @@ impl EmbeddedLedger {
 impl Holds {
     fn begin_of_all(&mut self, hold: Hold) {
         self.of_all = Some(hold);
-        self.released.clear();
+        self.lifted.clear();
     }
 
     /// Why a log is on hold.
@@ -84,7 +84,7 @@ impl Holds {
     /// The hold of the whole store, if it holds this log.
     fn of_all(&self, domain: &Domain) -> Option<&Hold> {
         let all = self.of_all.as_ref();
-        all.filter(|_| !self.released.contains(domain))
+        all.filter(|_| !self.lifted.contains(domain))
     }
 }
 
@@ -121,15 +121,15 @@ impl Shared {
         let of_all = of_all.map(|text| read(&text, "the store")).transpose()?;
         if let Some(hold) = &of_all {
             tracing::warn!(
-                "every log that is not released is on hold: {}",
+                "every log whose hold is not lifted is on hold: {}",
                 hold.words()
             );
         }
         self.holds().of_all = of_all;
         for (domain, id) in self.domains.all() {
-            let key = keys::log(id, LogRecord::Released);
+            let key = keys::log(id, LogRecord::Lifted);
             if self.engine.get(keys::LOG, &key)?.is_some() {
-                self.holds().released.insert(domain.clone());
+                self.holds().lifted.insert(domain.clone());
             }
             let key = keys::log(id, LogRecord::Hold);
             let Some(text) = self.engine.get(keys::LOG, &key)? else {
@@ -170,8 +170,8 @@ impl Shared {
         }
     }
 
-    /// What is written when the hold of a log ends, for [`release_records`].
-    pub(crate) fn release_mark(&self) -> Option<Vec<u8>> {
+    /// What is written when the hold of a log ends, for [`lift_records`].
+    pub(crate) fn lift_mark(&self) -> Option<Vec<u8>> {
         let is_restored = self.holds().of_all.is_some();
         is_restored.then(|| (self.clock_ms)().to_be_bytes().to_vec())
     }
@@ -181,7 +181,7 @@ impl Shared {
         let mut holds = self.holds();
         holds.of_log.remove(domain);
         if holds.of_all.is_some() {
-            holds.released.insert(domain.clone());
+            holds.lifted.insert(domain.clone());
         }
     }
 }
@@ -195,15 +195,15 @@ pub(crate) fn hold_record(domain: DomainId, value: Option<Vec<u8>>) -> Record {
     }
 }
 
-/// What ends the hold of a log: `mark` is that of the store, see [`Shared::release_mark`].
-pub(crate) fn release_records(domain: DomainId, mark: Option<Vec<u8>>) -> [Record; 2] {
-    [hold_record(domain, None), released(domain, mark)]
+/// What ends the hold of a log: `mark` is that of the store, see [`Shared::lift_mark`].
+pub(crate) fn lift_records(domain: DomainId, mark: Option<Vec<u8>>) -> [Record; 2] {
+    [hold_record(domain, None), lifted(domain, mark)]
 }
 
-fn released(domain: DomainId, value: Option<Vec<u8>>) -> Record {
+fn lifted(domain: DomainId, value: Option<Vec<u8>>) -> Record {
     Record {
         family: keys::LOG,
-        key: keys::log(domain, LogRecord::Released),
+        key: keys::log(domain, LogRecord::Lifted),
         value,
     }
 }

@@ -15,8 +15,8 @@
 //!             domain id (4) ‖ "l"                           ->  its name and the logs that it continues
 //!                                                               (JSON), see lineage
 //!             domain id (4) ‖ "o"                           ->  why the log is on hold (JSON), see hold
-//!             domain id (4) ‖ "r"                           ->  when (ms, 8) it was released from the
-//!                                                               hold of all logs, see holds
+//!             domain id (4) ‖ "r"                           ->  when (ms, 8) the hold of all logs was
+//!                                                               lifted for it, see holds
 //!             domain id (4) ‖ "p" ‖ sequence (8)            ->  root on a chain (JSON)
 //!             domain id (4) ‖ "q"                           ->  last sequence (8)
 //!             domain id (4) ‖ "t" ‖ size (8)                ->  newest block (8) ‖ signed note (text)
@@ -140,7 +140,7 @@ pub(crate) fn log(domain: DomainId, kind: LogRecord) -> Vec<u8> {
         LogRecord::Cosigned => vec![b'c'],
         LogRecord::Lineage => vec![b'l'],
         LogRecord::Hold => vec![b'o'],
-        LogRecord::Released => vec![b'r'],
+        LogRecord::Lifted => vec![b'r'],
         LogRecord::Publication(sequence) => number(b'p', sequence),
         LogRecord::LastSequence => vec![b'q'],
         LogRecord::Pending(size) => number(b't', size),
@@ -158,7 +158,7 @@ pub(crate) enum LogRecord {
     Cosigned,
     Lineage,
     Hold,
-    Released,
+    Lifted,
     Publication(u64),
     LastSequence,
     Pending(u64),

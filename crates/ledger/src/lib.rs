@@ -9,6 +9,7 @@ mod commit;
 mod contract;
 mod cosign;
 mod direct;
+mod elsewhere;
 mod embedded;
 mod error;
 mod figures;
@@ -44,7 +45,7 @@ pub use cosign::{Collected, Proofs, WitnessAnswer, Witnesses, WitnessesError, co
 pub use direct::{DirectError, DirectLedger, DirectOptions};
 pub use embedded::EmbeddedLedger;
 pub use engine::{
-    Anomaly, EngineOptions, Figures, Mode, OpenError, STATES, ScrubOptions, ScrubState, Scrubber,
+    Anomaly, EngineOptions, Figures, Migration, Mode, OpenError, STATES, ScrubOptions, ScrubState, Scrubber,
 };
 pub use error::{BatchError, Cause, LedgerError};
 pub use figures::{DomainFigures, LogFigures, OUTBOX_COUNT_MAX, OutboxFigures};
@@ -53,6 +54,7 @@ pub use hold::{Hold, HoldCause, LiftError, Lifted, Regard};
 pub use keeper::{LogKeeper, Uncosigned};
 pub use lineage::Lineage;
 pub use log::{Inclusion, Log, Logged, Publication};
+pub use migrate::migration;
 pub use optimistic::{Conflict, OptimisticLedger, Standing, Target};
 pub use outside::{Fit, Outside, OutsideError, Shown, shown};
 pub use placed::Placed;

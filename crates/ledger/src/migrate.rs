@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, hash_map};
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use engine::rocksdb::WriteBatch;
-use engine::{DomainId, EngineError};
+use engine::{DomainId, Engine, EngineError, EngineOptions, Migration, Mode, OpenError};
 use keyssi::base58;
 use translog::{Op, Opening, Tree};
 
@@ -14,6 +15,31 @@ use crate::shared::{Shared, corrupt};
 
 /// Versions that are brought forward in one batch.
 const STEP: usize = 512;
+
+/// What opening the ledger in `path` would do to bring it to the newest format; no process may have
+/// it open. Changes nothing.
+///
+/// # Errors
+/// When the ledger cannot be opened or read, or has a newer format.
+pub fn migration(path: &Path) -> Result<Migration, OpenError> {
+    let options = EngineOptions {
+        free_bytes_min: 0,
+        mode: Mode::Check,
+    };
+    let engine = Engine::open(path, keys::FAMILIES, keys::FORMAT, options)?;
+    let mut old = 0;
+    if engine.format() < keys::FORMAT {
+        walk_old(&engine, &[], |_, _| {
+            old += 1;
+            true
+        })
+        .map_err(|error| OpenError::Damaged {
+            path: path.to_owned(),
+            detail: error.to_string(),
+        })?;
+    }
+    Ok(Migration::new(engine.format(), keys::FORMAT, old))
+}
 
 /// Brings the store to [`keys::FORMAT`]. From format 1, which had no log: every version becomes a
 /// leaf (operation *migrate*) in the order of anchors and versions. A step that was written is not
@@ -53,19 +79,27 @@ type OldVersion = (Vec<u8>, Vec<u8>);
 /// The next versions in the old form, from a key on.
 fn old_versions(shared: &Shared, from: &[u8]) -> Result<Vec<OldVersion>, EngineError> {
     let mut found = Vec::new();
-    shared
-        .engine
-        .range(keys::ANCHORS, from, &[0xff; 8], |key, value| {
-            if value.first().is_some_and(|byte| *byte != 0) {
-                found.push((key.to_vec(), value.to_vec()));
-            }
-            Ok(if found.len() == STEP {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            })
-        })?;
+    walk_old(&shared.engine, from, |key, value| {
+        found.push((key.to_vec(), value.to_vec()));
+        found.len() < STEP
+    })?;
     Ok(found)
+}
+
+/// Shows the versions in the old form, from a key on, for as long as `visit` wants more.
+fn walk_old(
+    engine: &Engine,
+    from: &[u8],
+    mut visit: impl FnMut(&[u8], &[u8]) -> bool,
+) -> Result<(), EngineError> {
+    engine.range(keys::ANCHORS, from, &[0xff; 8], |key, value| {
+        let is_old = value.first().is_some_and(|byte| *byte != 0);
+        Ok(if is_old && !visit(key, value) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    })
 }
 
 fn add_to_log(

@@ -20,7 +20,7 @@ use translog::{Checkpoint, LogKey, Origin, Predecessor, SignedNote, VerifierKey}
 use crate::commit::Record;
 use crate::error::LedgerError;
 use crate::hold::Regard;
-use crate::holds::release_records;
+use crate::holds::lift_records;
 use crate::keys::{self, LogRecord};
 use crate::lineage::Lineage;
 use crate::log::Log;
@@ -170,7 +170,7 @@ impl Log {
             lineage: lineage.encode()?,
             first: first.as_ref().map(SignedNote::to_string),
             gone: self.of_the_old_log().await?,
-            mark: shared.release_mark(),
+            mark: shared.lift_mark(),
         };
         self.write(move |domain| written.records(domain)).await?;
         shared.hold_is_over(&self.domain);
@@ -279,7 +279,7 @@ struct Batch {
     lineage: Vec<u8>,
     first: Option<String>,
     gone: Vec<LogRecord>,
-    /// See [`Shared::release_mark`].
+    /// See [`Shared::lift_mark`].
     mark: Option<Vec<u8>>,
 }
 
@@ -296,7 +296,7 @@ impl Batch {
             record(LogRecord::Note, first),
         ];
         records.extend(self.gone.iter().map(|gone| record(*gone, None)));
-        records.extend(release_records(domain, self.mark.clone()));
+        records.extend(lift_records(domain, self.mark.clone()));
         records
     }
 }

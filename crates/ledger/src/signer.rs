@@ -201,7 +201,7 @@ impl LogSigner {
     pub async fn lift(&self, outside: &[Outside], regard: Regard) -> Result<Lifted, LiftError> {
         let _signing = self.signing.lock().await;
         self.check_fit().await?;
-        self.log.release(outside, regard, Reach::Signed).await
+        self.log.lift(outside, regard, Reach::Signed).await
     }
 
     /// [`LogSigner::lift`] also where all checkpoints are older than what the store has signed. Whoever
@@ -217,7 +217,7 @@ impl LogSigner {
     ) -> Result<Lifted, LiftError> {
         let _signing = self.signing.lock().await;
         self.check_fit().await?;
-        self.log.release(outside, regard, Reach::Any).await
+        self.log.lift(outside, regard, Reach::Any).await
     }
 
     /// Takes a log from its hold that has signed nothing that is known; gives its number of entries.
@@ -229,7 +229,7 @@ impl LogSigner {
     pub async fn lift_unsigned(&self) -> Result<u64, LiftError> {
         let _signing = self.signing.lock().await;
         self.check_fit().await?;
-        self.log.release_unsigned().await
+        self.log.lift_unsigned().await
     }
 
     async fn check_fit(&self) -> Result<(), LiftError> {

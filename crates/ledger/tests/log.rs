@@ -437,6 +437,8 @@ async fn a_store_without_logs_is_brought_forward_and_an_interrupted_step_goes_on
     }
     let refused = check(folder.path()).err().unwrap();
     assert!(refused.to_string().contains("older format"), "{refused}");
+    let planned = ledger::migration(folder.path()).unwrap();
+    assert_eq!((planned.from, planned.to, planned.records), (1, 2, 1101));
     let ledger = open(folder.path());
     assert_eq!(ledger.all_versions(one.id()).await.unwrap().len(), 2);
     let checkpoint = sign(&ledger).await;

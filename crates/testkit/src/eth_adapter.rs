@@ -6,15 +6,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::http::HttpError;
 use crate::liar::wire;
+use crate::listening::Listening;
 
 const FIXTURES: &str =
     include_str!("../../../conformance-tests/vectors/ledger/adapter-fixtures.json");
@@ -114,9 +114,8 @@ impl Asked {
 /// A peer that follows a script. It listens until it is dropped.
 #[derive(Debug)]
 pub struct EthAdapter {
-    address: SocketAddr,
     shared: Arc<Shared>,
-    accepting: Option<JoinHandle<()>>,
+    listening: Listening,
 }
 
 impl EthAdapter {
@@ -125,28 +124,22 @@ impl EthAdapter {
     /// # Errors
     /// When no port can be had, or the recordings cannot be read.
     pub fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             changed: Condvar::new(),
             unknown: recorded(UNKNOWN)?,
         });
-        let accepting = {
+        let listening = {
             let shared = Arc::clone(&shared);
-            thread::spawn(move || accept(&listener, &shared))
+            Listening::start(move |stream| serve(stream, &shared))?
         };
-        Ok(Self {
-            address,
-            shared,
-            accepting: Some(accepting),
-        })
+        Ok(Self { shared, listening })
     }
 
     /// `http://` and the address.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.listening.address())
     }
 
     /// From now on requests for `action` (`createAnchor`, `getAllVersions`, …) get these answers in
@@ -192,24 +185,6 @@ impl EthAdapter {
     }
 }
 
-impl Drop for EthAdapter {
-    fn drop(&mut self) {
-        {
-            let mut state = self.shared.state();
-            state.ended = true;
-            for stream in &state.connections {
-                // One that is closed already needs no closing.
-                let _closed = stream.shutdown(Shutdown::Both);
-            }
-        }
-        // Wakes the thread that accepts; it finds that the peer has ended.
-        let _woken = TcpStream::connect(self.address);
-        if let Some(accepting) = self.accepting.take() {
-            let _joined = accepting.join();
-        }
-    }
-}
-
 /// What the threads of a peer share.
 #[derive(Debug)]
 struct Shared {
@@ -224,8 +199,6 @@ struct State {
     /// By action; the next answer is the last of the list.
     scripts: HashMap<String, Vec<Answer>>,
     asked: Vec<Asked>,
-    connections: Vec<TcpStream>,
-    ended: bool,
 }
 
 impl Shared {
@@ -245,30 +218,6 @@ impl Shared {
         drop(state);
         self.changed.notify_all();
         answer.unwrap_or_else(|| self.unknown.clone())
-    }
-}
-
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    let mut serving = Vec::new();
-    while let Ok((stream, _)) = listener.accept() {
-        let Ok(kept) = stream.try_clone() else {
-            break;
-        };
-        {
-            let mut state = shared.state();
-            if state.ended {
-                break;
-            }
-            state.connections.push(kept);
-        }
-        let shared = Arc::clone(shared);
-        serving.push(thread::spawn(move || {
-            // A client that goes away, or sends nonsense, ends its own connection only.
-            let _ended = serve(stream, &shared);
-        }));
-    }
-    for thread in serving {
-        let _joined = thread.join();
     }
 }
 
@@ -309,8 +258,6 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> Result<(), HttpError> {
             }
         }
     }
-    // The registered copy would keep it open.
-    stream.shutdown(Shutdown::Both)?;
     Ok(())
 }
 
@@ -338,14 +285,14 @@ mod tests {
             names.map(|it| recorded(it).unwrap()),
         );
         let bodies = [(); 3].map(|()| {
-            let request = Request::to(peer.address, "GET", "/TOTALnumberOfAnchors/?x");
-            ask(peer.address, &request).unwrap().body
+            let request = Request::to(peer.listening.address(), "GET", "/TOTALnumberOfAnchors/?x");
+            ask(peer.listening.address(), &request).unwrap().body
         });
         assert_eq!(bodies, [b"0", b"3", b"3"]);
         assert_eq!(peer.actions(), ["totalnumberofanchors"; 3]);
         assert!(peer.await_request("totalNumberOfAnchors", 2));
-        let request = Request::to(peer.address, "GET", "/nope");
-        assert_eq!(ask(peer.address, &request).unwrap().status, 404);
+        let request = Request::to(peer.listening.address(), "GET", "/nope");
+        assert_eq!(ask(peer.listening.address(), &request).unwrap().status, 404);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! client would mend them first. It adds only the framing of the body.
 
 mod connection;
+pub(crate) mod received;
 mod reply;
 
 use std::io;

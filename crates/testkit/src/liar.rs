@@ -15,22 +15,21 @@ mod rule;
 pub(crate) mod wire;
 
 use std::io;
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
 
 pub use rule::{Endlessness, Lie, Part, Route, Rule};
 
 use crate::http::HttpError;
+use crate::listening::Listening;
 use deed::Deed;
 use wire::Incoming;
 
 /// A proxy that lies. It listens until it is dropped.
 #[derive(Debug)]
 pub struct Liar {
-    address: SocketAddr,
     shared: Arc<Shared>,
-    accepting: Option<JoinHandle<()>>,
+    listening: Listening,
 }
 
 /// A lie that was told.
@@ -50,34 +49,28 @@ impl Liar {
     /// # Errors
     /// When no port can be had.
     pub fn before(node: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             node,
             state: Mutex::default(),
             ending: Condvar::new(),
         });
-        let accepting = {
+        let listening = {
             let shared = Arc::clone(&shared);
-            thread::spawn(move || accept(&listener, &shared))
+            Listening::start(move |stream| serve(stream, &shared))?
         };
-        Ok(Self {
-            address,
-            shared,
-            accepting: Some(accepting),
-        })
+        Ok(Self { shared, listening })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listening.address()
     }
 
     /// `http://` and the address.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.address())
     }
 
     /// Adds a rule. Of those that fit a request the first one is followed.
@@ -105,20 +98,9 @@ impl Liar {
 
 impl Drop for Liar {
     fn drop(&mut self) {
-        {
-            let mut state = self.shared.state();
-            state.ended = true;
-            for stream in state.connections.iter().flatten() {
-                // One that is closed already needs no closing.
-                let _closed = stream.shutdown(Shutdown::Both);
-            }
-        }
+        // Those who wait between two bytes; the listener, which is dropped next, ends the others.
+        self.shared.state().ended = true;
         self.shared.ending.notify_all();
-        // Wakes the thread that accepts; it finds that the liar has ended.
-        let _woken = TcpStream::connect(self.address);
-        if let Some(accepting) = self.accepting.take() {
-            let _joined = accepting.join();
-        }
     }
 }
 
@@ -136,8 +118,6 @@ struct State {
     rules: Vec<Rule>,
     told: Vec<Told>,
     requests: Vec<(String, String)>,
-    /// Open connections by number; those that have ended are `None`.
-    connections: Vec<Option<TcpStream>>,
     ended: bool,
 }
 
@@ -159,41 +139,6 @@ impl Shared {
             lie: lie.clone(),
         });
         Some(lie)
-    }
-
-    /// Registers a connection, so that the end of the liar ends it; `None` when it has ended.
-    fn enter(&self, stream: &TcpStream) -> Option<usize> {
-        let stream = stream.try_clone().ok()?;
-        let mut state = self.state();
-        if state.ended {
-            return None;
-        }
-        state.connections.push(Some(stream));
-        Some(state.connections.len() - 1)
-    }
-
-    fn leave(&self, number: usize) {
-        if let Some(place) = self.state().connections.get_mut(number) {
-            *place = None;
-        }
-    }
-}
-
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    let mut serving = Vec::new();
-    while let Ok((stream, _)) = listener.accept() {
-        let Some(number) = shared.enter(&stream) else {
-            break;
-        };
-        let shared = Arc::clone(shared);
-        serving.push(thread::spawn(move || {
-            // A client that goes away, or sends nonsense, ends its own connection only.
-            let _ended = serve(stream, &shared);
-            shared.leave(number);
-        }));
-    }
-    for thread in serving {
-        let _joined = thread.join();
     }
 }
 

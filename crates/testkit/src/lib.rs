@@ -21,6 +21,7 @@ pub mod collector;
 pub mod eth_adapter;
 pub mod http;
 pub mod liar;
+mod listening;
 pub mod memory;
 pub mod owner;
 pub mod process;

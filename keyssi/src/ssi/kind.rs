@@ -198,15 +198,6 @@ impl SsiKind {
             Self::Secret | Self::Anchor | Self::Read | Self::Public | Self::Za
         )
     }
-
-    /// The name of the type's DSU representation in the reference.
-    #[must_use]
-    pub const fn dsu_representation(self) -> Option<&'static str> {
-        match self {
-            Self::Seed => Some("RawDossier"),
-            _ => None,
-        }
-    }
 }
 
 impl FromStr for SsiKind {

@@ -3,10 +3,10 @@
 /// What the names in the tables mean.
 pub(crate) const SOURCES: &str = "\
 reference figures, as the specification records them; none of them was measured in this run:
-  [gas]    ledger.md 2.4 and translog.md 10, recorded in vectors/ledger/gas.json: anvil 1.7.1, cancun,
+  [gas]    ledger §2.4 and translog §10, recorded in vectors/ledger/gas.json: anvil 1.7.1, cancun,
            solc 0.8.37; OpenDSU's contract without optimiser (as its own build makes it) and with 200 runs
-  [speed]  translog.md 11: EthAdapter before anvil; Tessera's own docs/performance.md at 1811ae1
-  [proof]  translog.md 7 and 10";
+  [speed]  translog §11: EthAdapter before anvil; Tessera's own docs/performance.md at 1811ae1
+  [proof]  translog §7 and §10";
 
 /// Gas of `createAnchor` of OpenDSU's contract, without and with optimiser.
 pub(crate) const CREATE: [u64; 2] = [1_505_542, 1_216_459];

@@ -9,12 +9,14 @@ mod export;
 mod gather;
 mod import;
 mod manifest;
+mod unnamed;
 mod verify;
 
 pub use check::{Archive, ArchiveError};
 pub use export::{ExportError, Exported, ExportedDsu, Mounts, export};
 pub use import::{ImportError, Imported, ImportedDsu, import};
 pub use manifest::{ArchiveManifest, ArchivedDsu, DomainBricks, ManifestFault};
+pub use unnamed::unnamed_file;
 pub use verify::{ArchiveFault, ArchiveVerified, FaultKind, VerifyError};
 
 use car::CarLimits;

@@ -7,6 +7,7 @@
 
 use bytes::Bytes;
 use car::{CarEvent, CarLimits, CarParser, Cid};
+use causes::with_causes;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use keyssi::{BrickHash, Domain};
 use tokio::sync::mpsc;
@@ -16,7 +17,7 @@ use super::storage::Storage;
 use super::{BrickStores, Fetched, fetch};
 use crate::endpoint::NodeUrl;
 use crate::error::ClientError;
-use crate::events::{Event, with_causes};
+use crate::events::Event;
 use crate::transport::Opened;
 
 /// Bricks asked for in one archive. A node takes 1,000; fewer share the work among storages.

@@ -8,5 +8,6 @@
 
 mod hazards;
 mod reading;
+mod versionless;
 mod world;
 mod writing;

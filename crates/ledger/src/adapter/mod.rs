@@ -13,17 +13,17 @@ mod peer;
 mod trace;
 mod write;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use keyssi::{AnchorId, AnchorKind, Domain};
+use keyssi::{AnchorId, Domain};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::contract::{Entry, Ledger};
+use crate::elsewhere::{check_together, detached, unsupported};
 use crate::error::{BatchError, LedgerError};
 use crate::history::History;
 use crate::optimistic::Target;
@@ -131,25 +131,14 @@ impl Ledger for AdapterLedger {
     /// values of one anchor (judged against the same state, both would be stored), a constant anchor
     /// (its rule is not applied there), and any batch for an hf-adapter.
     async fn write_all(&self, entries: Vec<Entry>) -> Result<(), BatchError> {
-        let whole = |source| BatchError { index: 0, source };
         if entries.is_empty() {
             return Ok(());
         }
         check_batch(self.0.kind, &entries)?;
         let deadline = Instant::now() + self.0.options.write_time_max;
-        let room = Arc::clone(&self.0.room).acquire_owned();
-        let Ok(Ok(place)) = timeout_at(deadline, room).await else {
-            return Err(whole(AdapterError::Busy.into()));
-        };
         let client = Arc::clone(&self.0);
-        // A task of its own: what has been sent must be followed up, or the next write to the anchor
-        // would be judged against a state that is about to change.
-        let writing = tokio::spawn(async move {
-            let _place = place;
-            client.write(entries, deadline).await
-        });
-        let ended = |_| whole(LedgerError::Unavailable(None));
-        writing.await.map_err(ended)?
+        let write = move || async move { client.write(entries, deadline).await };
+        detached(&self.0.room, deadline, AdapterError::Busy.into(), write).await
     }
 
     async fn last_version(&self, id: &AnchorId) -> Result<Option<(String, u64)>, LedgerError> {
@@ -212,28 +201,11 @@ fn check_batch(kind: AdapterKind, entries: &[Entry]) -> Result<(), BatchError> {
             "an EthAdapter takes at most 20 entries at once",
         );
     }
-    let mut ids = BTreeSet::new();
-    for (index, entry) in entries.iter().enumerate() {
-        if entry.id.kind() == AnchorKind::Constant {
-            return at(index, "an EthAdapter takes a constant anchor alone only");
-        }
-        if !ids.insert(&entry.id) {
-            return at(
-                index,
-                "an EthAdapter takes one value of an anchor at a time",
-            );
-        }
-    }
+    check_together("an EthAdapter", entries)?;
     if batch_body(entries).len() >= BATCH_BYTES_MAX {
         return at(0, "an EthAdapter takes less than 60000 bytes at once");
     }
     Ok(())
-}
-
-fn unsupported(reason: &str) -> LedgerError {
-    LedgerError::Unsupported {
-        reason: reason.to_owned(),
-    }
 }
 
 impl From<AdapterError> for LedgerError {

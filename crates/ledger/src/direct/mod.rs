@@ -19,7 +19,6 @@ mod error;
 mod read;
 mod write;
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,10 +26,11 @@ use async_trait::async_trait;
 use evm::{Address, Anchoring, Sender};
 use keyssi::{AnchorId, AnchorKind, AnchorValueKind, Domain};
 use tokio::sync::{OnceCell, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::chain_account::ChainAccount;
 use crate::contract::{Entry, Ledger};
+use crate::elsewhere::{check_together, detached, unsupported};
 use crate::error::{BatchError, LedgerError};
 use crate::optimistic::Target;
 use crate::placed::Placed;
@@ -134,25 +134,14 @@ impl DirectLedger {
         &self,
         entries: Vec<Entry>,
     ) -> Result<Vec<Option<Placed>>, BatchError> {
-        let whole = |source| BatchError { index: 0, source };
         if entries.is_empty() {
             return Ok(Vec::new());
         }
         check_batch(&entries)?;
         let deadline = Instant::now() + self.0.options.write_time_max;
-        let room = Arc::clone(&self.0.room).acquire_owned();
-        let Ok(Ok(place)) = timeout_at(deadline, room).await else {
-            return Err(whole(DirectError::Busy.into()));
-        };
         let direct = Arc::clone(&self.0);
-        // A task of its own: what has been sent must be followed up, or the next write to the anchor
-        // would be judged against a state that is about to change.
-        let writing = tokio::spawn(async move {
-            let _place = place;
-            direct.write(entries, deadline).await
-        });
-        let ended = |_| whole(LedgerError::Unavailable(None));
-        writing.await.map_err(ended)?
+        let write = move || async move { direct.write(entries, deadline).await };
+        detached(&self.0.room, deadline, DirectError::Busy.into(), write).await
     }
 }
 
@@ -264,38 +253,18 @@ fn has_compressed_key(id: &AnchorId) -> bool {
 }
 
 fn check_batch(entries: &[Entry]) -> Result<(), BatchError> {
-    let at = |index, reason| {
-        let source = unsupported(reason);
-        Err(BatchError { index, source })
-    };
     if entries.len() == 1 {
         return Ok(());
     }
     if entries.len() > BATCH_ENTRIES_MAX {
-        return at(
-            BATCH_ENTRIES_MAX,
-            "the contract takes at most 10 entries at once; send them in parts",
-        );
+        return Err(BatchError {
+            index: BATCH_ENTRIES_MAX,
+            source: unsupported(
+                "the contract takes at most 10 entries at once; send them in parts",
+            ),
+        });
     }
-    let mut ids = BTreeSet::new();
-    for (index, entry) in entries.iter().enumerate() {
-        if entry.id.kind() == AnchorKind::Constant {
-            return at(index, "the contract takes a constant anchor alone only");
-        }
-        if !ids.insert(&entry.id) {
-            return at(
-                index,
-                "the contract takes one value of an anchor at a time; send them one by one",
-            );
-        }
-    }
-    Ok(())
-}
-
-fn unsupported(reason: impl Into<String>) -> LedgerError {
-    LedgerError::Unsupported {
-        reason: reason.into(),
-    }
+    check_together("the contract", entries)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use causes::with_causes;
 use futures_util::future::join_all;
 use keyssi::{AnchorId, AnchorKind, AnchorValue};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -51,7 +52,7 @@ impl Trouble {
             next: Instant::now(),
         });
         attempts.count = attempts.count.saturating_add(1);
-        attempts.error = with_cause(error);
+        attempts.error = with_causes(error);
         attempts.next = Instant::now() + pause(attempts.count);
     }
 
@@ -68,14 +69,6 @@ impl Trouble {
         let names = paused.clone().map(|(anchor, _)| anchor.clone()).collect();
         (names, paused.map(|(_, attempts)| attempts.next).min())
     }
-}
-
-pub(super) fn with_cause(error: &LedgerError) -> String {
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| {
-        error.source()
-    });
-    let texts: Vec<String> = causes.map(ToString::to_string).collect();
-    texts.join(": ")
 }
 
 /// Doubles from a quarter of a second to a minute, with up to half of it more or less, so that

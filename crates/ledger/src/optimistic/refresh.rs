@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use causes::with_causes;
 use keyssi::{AnchorId, AnchorValue};
 use tokio::time::{Instant, timeout};
 
 use super::Inner;
-use super::carrier::with_cause;
 use super::outbox::Conflict;
 use crate::contract::Ledger;
 use crate::error::LedgerError;
@@ -199,7 +199,7 @@ impl Inner {
             // It answers; others of its anchors may be sound.
             Ok(Err(error @ LedgerError::Broken(_))) => {
                 let domain = &self.domain;
-                tracing::warn!(%domain, error = with_cause(&error), "an anchor is read as it is known here");
+                tracing::warn!(%domain, error = with_causes(&error), "an anchor is read as it is known here");
                 self.compared.note(id);
             }
             Ok(Err(error)) => {

@@ -99,15 +99,6 @@ impl PublisherError {
         }
     }
 
-    /// The error and its causes in one line.
-    pub(super) fn whole_text(&self) -> String {
-        let causes =
-            std::iter::successors(Some(self as &dyn std::error::Error), |error| error.source());
-        let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
-        texts.dedup();
-        texts.join(": ")
-    }
-
     pub(super) fn checkpoint_in(note: &SignedNote) -> Result<Checkpoint, Self> {
         let corrupt = |error| corrupt(format!("a stored checkpoint: {error}"));
         Ok(note

@@ -18,6 +18,7 @@ mod pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use causes::with_causes;
 use evm::{Address, B256, Registry};
 use keyssi::Domain;
 use sha2::{Digest, Sha256};
@@ -247,7 +248,7 @@ impl Inner {
     }
 
     fn report(&self, error: Option<&PublisherError>) {
-        let text = error.map(PublisherError::whole_text);
+        let text = error.map(|error| with_causes(error));
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         if *trouble == text {
             return;

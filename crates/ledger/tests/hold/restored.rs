@@ -2,8 +2,8 @@
 //!
 //! *Bug that this looks for:* a log that was empty in the backup, or is not in it, and goes on from the
 //! first entry although its key has signed elsewhere; a hold that ends because somebody has an old
-//! checkpoint; a release that outlives the next restore. *Mechanism:* stores are put on hold as a restore
-//! does it, opened again, and lifted in each way.
+//! checkpoint; a hold that was lifted and is not there again after the next restore. *Mechanism:*
+//! stores are put on hold as a restore does it, opened again, and lifted in each way.
 
 use ledger::{Ending, OldKey};
 
@@ -66,7 +66,7 @@ async fn a_log_that_was_empty_in_the_backup_is_on_hold_until_somebody_answers_fo
     assert_eq!(ledger.log(&domain()).hold(), None);
     assert!(ledger.log(&other()).hold().is_some(), "each for itself");
     drop(ledger);
-    // What was released from one restore is not from the next, and it has signed something now.
+    // A hold that was lifted after one restore is there again after the next, and it has signed something now.
     let ledger = open(folder.path());
     let again = ledger.hold_logs(HoldCause::Restored, "from the backup of Tuesday");
     assert_eq!(again.await.unwrap(), [domain()]);
@@ -132,7 +132,7 @@ async fn an_old_checkpoint_lifts_nothing_by_itself() {
 }
 
 #[tokio::test]
-async fn an_empty_log_that_is_renewed_is_released() {
+async fn the_hold_of_an_empty_log_that_is_renewed_is_lifted() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = restored(folder.path()).await;
     let (keys, lost) = ([key(1).verifier().clone()], [outside(&forged(4, 1))]);

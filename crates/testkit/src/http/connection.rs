@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::reply::{Framing, Head, Reply};
-use super::{Body, HttpError, Request, Version};
+use super::{Body, HttpError, Request, Version, received};
 
 /// Bytes of a body that are sent between two looks for an early reply.
 const SEND_BYTES: usize = 64 * 1024;
@@ -42,10 +42,11 @@ impl Connection {
     }
 
     /// Whether another request may follow: no reply so far announced the end,
-    /// and no body was cut short.
+    /// no body was cut short, and the server has not closed the connection
+    /// while it was idle.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        self.usable
+        self.usable && matches!(self.has_something_to_read(), Ok(false))
     }
 
     /// Sends a request and reads the reply.
@@ -63,7 +64,10 @@ impl Connection {
             return Err(HttpError::Closed);
         }
         self.stream.set_write_timeout(Some(self.limit))?;
-        self.stream.write_all(&head_bytes(request))?;
+        match self.stream.write_all(&head_bytes(request)) {
+            Err(error) if is_closed(&error) => return Err(HttpError::Closed),
+            other => other?,
+        }
         let mut interim = Vec::new();
         let mut early = None;
         if request.expects_continue() && request.body != Body::None {
@@ -244,9 +248,11 @@ impl Connection {
     }
 
     fn read_body(&mut self, framing: Framing, deadline: Instant) -> Result<Vec<u8>, HttpError> {
+        let (stream, limit) = (&mut self.stream, self.limit);
+        let mut more = |into: &mut Vec<u8>| receive(stream, into, deadline, limit);
         match framing {
-            Framing::Length(length) => self.take(length, deadline),
-            Framing::Chunked => self.read_chunks(deadline),
+            Framing::Length(length) => received::take(&mut self.received, length, &mut more),
+            Framing::Chunked => received::chunks(&mut self.received, &mut more),
             Framing::UntilClose => {
                 while self.receive(deadline)? {}
                 Ok(std::mem::take(&mut self.received))
@@ -254,66 +260,34 @@ impl Connection {
         }
     }
 
-    fn read_chunks(&mut self, deadline: Instant) -> Result<Vec<u8>, HttpError> {
-        let mut body = Vec::new();
-        loop {
-            let line = self.read_line(deadline)?;
-            let digits = line.split(';').next().unwrap_or_default().trim();
-            let malformed = |_| HttpError::Malformed(format!("chunk size {line:?}"));
-            let size = usize::from_str_radix(digits, 16).map_err(malformed)?;
-            if size == 0 {
-                break;
-            }
-            body.extend(self.take(size, deadline)?);
-            self.read_line(deadline)?;
-        }
-        // Trailer fields, up to the empty line.
-        while !self.read_line(deadline)?.is_empty() {}
-        Ok(body)
-    }
-
-    fn read_line(&mut self, deadline: Instant) -> Result<String, HttpError> {
-        loop {
-            if let Some(end) = self.received.windows(2).position(|it| it == b"\r\n") {
-                let line = self.take(end, deadline)?;
-                self.take(2, deadline)?;
-                return Ok(String::from_utf8_lossy(&line).into_owned());
-            }
-            if !self.receive(deadline)? {
-                return Err(HttpError::Closed);
-            }
-        }
-    }
-
-    /// Exactly `length` bytes.
-    fn take(&mut self, length: usize, deadline: Instant) -> Result<Vec<u8>, HttpError> {
-        while self.received.len() < length {
-            if !self.receive(deadline)? {
-                return Err(HttpError::Closed);
-            }
-        }
-        let rest = self.received.split_off(length);
-        Ok(std::mem::replace(&mut self.received, rest))
-    }
-
     /// Receives some bytes; false at the end of the stream.
     fn receive(&mut self, deadline: Instant) -> Result<bool, HttpError> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(HttpError::NoAnswer(self.limit));
+        receive(&mut self.stream, &mut self.received, deadline, self.limit)
+    }
+}
+
+/// Receives some bytes; false at the end of the stream. `limit` is what the deadline came from.
+fn receive(
+    stream: &mut TcpStream,
+    into: &mut Vec<u8>,
+    deadline: Instant,
+    limit: Duration,
+) -> Result<bool, HttpError> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(HttpError::NoAnswer(limit));
+    }
+    stream.set_read_timeout(Some(left))?;
+    let mut piece = [0; 16 * 1024];
+    match stream.read(&mut piece) {
+        Ok(count) => {
+            into.extend(piece.iter().take(count));
+            Ok(count > 0)
         }
-        self.stream.set_read_timeout(Some(left))?;
-        let mut piece = [0; 16 * 1024];
-        match self.stream.read(&mut piece) {
-            Ok(count) => {
-                self.received.extend(piece.iter().take(count));
-                Ok(count > 0)
-            }
-            Err(error) if is_timeout(&error) => Err(HttpError::NoAnswer(self.limit)),
-            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(true),
-            Err(error) if is_closed(&error) => Err(HttpError::Closed),
-            Err(error) => Err(error.into()),
-        }
+        Err(error) if is_timeout(&error) => Err(HttpError::NoAnswer(limit)),
+        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(true),
+        Err(error) if is_closed(&error) => Err(HttpError::Closed),
+        Err(error) => Err(error.into()),
     }
 }
 

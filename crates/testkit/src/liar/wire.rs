@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::rule::Endlessness;
-use crate::http::HttpError;
+use crate::http::{HttpError, received};
 
 /// Header lines that a request may have.
 const HEADERS_MAX: usize = 100;
@@ -98,10 +98,12 @@ impl Client {
         if framing.waits {
             self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
+        let mut more =
+            |into: &mut Vec<u8>| receive(&mut self.stream, into).map_err(HttpError::from);
         if framing.chunked {
-            request.body = Some(self.read_chunks()?);
+            request.body = Some(received::chunks(&mut self.received, &mut more)?);
         } else if let Some(length) = framing.length {
-            request.body = Some(self.take(length)?);
+            request.body = Some(received::take(&mut self.received, length, &mut more)?);
         }
         Ok(Some(request))
     }
@@ -197,59 +199,23 @@ impl Client {
         }
     }
 
-    fn read_chunks(&mut self) -> Result<Vec<u8>, HttpError> {
-        let mut body = Vec::new();
-        loop {
-            let line = self.read_line()?;
-            let digits = line.split(';').next().unwrap_or_default().trim();
-            let malformed = |_| HttpError::Malformed(format!("chunk size {line:?}"));
-            let size = usize::from_str_radix(digits, 16).map_err(malformed)?;
-            if size == 0 {
-                break;
-            }
-            body.extend(self.take(size)?);
-            self.read_line()?;
-        }
-        // Trailer fields, up to the empty line.
-        while !self.read_line()?.is_empty() {}
-        Ok(body)
-    }
-
-    fn read_line(&mut self) -> Result<String, HttpError> {
-        loop {
-            if let Some(end) = self.received.windows(2).position(|it| it == b"\r\n") {
-                let line = self.take(end)?;
-                self.take(2)?;
-                return Ok(String::from_utf8_lossy(&line).into_owned());
-            }
-            if !self.receive()? {
-                return Err(HttpError::Closed);
-            }
-        }
-    }
-
-    fn take(&mut self, length: usize) -> Result<Vec<u8>, HttpError> {
-        while self.received.len() < length {
-            if !self.receive()? {
-                return Err(HttpError::Closed);
-            }
-        }
-        let rest = self.received.split_off(length);
-        Ok(std::mem::replace(&mut self.received, rest))
-    }
-
     /// Receives some bytes; false at the end of the stream.
     fn receive(&mut self) -> io::Result<bool> {
-        let mut piece = [0; 16 * 1024];
-        match self.stream.read(&mut piece) {
-            Ok(count) => {
-                self.received.extend(piece.iter().take(count));
-                Ok(count > 0)
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(true),
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(false),
-            Err(error) => Err(error),
+        receive(&mut self.stream, &mut self.received)
+    }
+}
+
+/// Receives some bytes; false at the end of the stream.
+fn receive(stream: &mut TcpStream, into: &mut Vec<u8>) -> io::Result<bool> {
+    let mut piece = [0; 16 * 1024];
+    match stream.read(&mut piece) {
+        Ok(count) => {
+            into.extend(piece.iter().take(count));
+            Ok(count > 0)
         }
+        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(true),
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Anchoring a draft, and going on when somebody else was faster.
 
 use bytes::Bytes;
+use causes::with_causes;
 use dsu::{DsuPath, Moment, SeenHead, merge};
 use getrandom::SysRng;
 use keyssi::{AnchorId, AnchorKind, AnchorSigner, AnchorValue, BrickHash, Timestamp};
@@ -11,7 +12,6 @@ use super::changes::Changes;
 use crate::dsus::DsuError;
 use crate::dsus::history::history;
 use crate::dsus::snapshot::{fetch_map, read_manifest};
-use crate::events::with_causes;
 use crate::{AnchorRefusal, Client, ClientError, Event};
 
 /// How often a commit is made again on top of other writers' versions. Each time somebody else got
