@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
+use causes::with_causes;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use keyssi::{AnchorId, AnchorValue, AppendError, CreateError, Domain};
@@ -241,11 +242,4 @@ pub(crate) fn ledger_error(id: &str, error: LedgerError) -> ApiError {
         .because(broken),
         other => ApiError::unavailable("the ledger is not available", 5).because(other),
     }
-}
-
-/// What is wrong, down to the character; these errors repeat nothing of what was sent.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let texts: Vec<String> = causes.map(ToString::to_string).collect();
-    texts.join(": ")
 }

@@ -302,23 +302,34 @@ impl Backends {
         let mut made = None;
         // During a rotation the present key is new.
         let text = if is_signed && config.log.old_key.as_os_str().is_empty() {
+            // A key by mistake in the place of its file's name is not to be shown.
+            let place = if own.as_os_str().is_empty() {
+                path.display().to_string()
+            } else {
+                "the file that log.key names".to_owned()
+            };
             node::load_key_file(&path).with_context(|| {
                 format!(
-                    "the log {origin} is signed with a key that is not there; put {} back from a \
-                     backup, or name the new key in log.key and the former one in log.old_key",
-                    path.display()
+                    "the log {origin} is signed with a key that is not there; put {place} back from \
+                     a backup, or name the new key in log.key and the former one in log.old_key"
                 )
             })?
         } else {
             node::load_or_create_key_file(&path, |seed| {
                 let text = LogKey::from_seed(origin, seed).to_text();
                 made.insert(text).clone()
+            })
+            .context(if own.as_os_str().is_empty() {
+                "the log's key"
+            } else {
+                "log.key"
             })?
         };
         let mut all = vec![read(&path, &text)?];
         let old = &config.log.old_key;
         if !old.as_os_str().is_empty() {
-            all.push(read(old, &node::load_key_file(old)?)?);
+            let text = node::load_key_file(old).context("log.old_key")?;
+            all.push(read(old, &text).context("log.old_key")?);
         }
         // Another process may have made the file first; then that key is the one in it.
         let is_made = made.is_some_and(|made| made.trim() == text.as_str());

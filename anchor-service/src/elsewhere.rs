@@ -162,7 +162,8 @@ fn key(path: &Path) -> anyhow::Result<ChainKey> {
             || format!("name the account's key file in evm.account_key, or set {KEY_VARIABLE}");
         (text.with_context(missing)?, KEY_VARIABLE.to_owned())
     } else {
-        (node::load_key_file(path)?, path.display().to_string())
+        let text = node::load_key_file(path).context("evm.account_key")?;
+        (text, path.display().to_string())
     };
     ChainKey::parse(&text)
         .with_context(|| format!("{source} is no account key: 0x and 64 hex digits"))

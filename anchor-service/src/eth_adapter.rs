@@ -15,6 +15,7 @@ mod dump;
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
@@ -77,7 +78,10 @@ pub(crate) fn listener(
 ) -> anyhow::Result<ExtraListener> {
     let has_token = !config.token_file.as_os_str().is_empty();
     let token = has_token.then(|| node::load_key_file(&config.token_file));
-    let token = token.transpose()?;
+    let token = token.transpose().with_context(|| {
+        let domain = &backend.config.name;
+        format!("domain {domain}: eth_adapter.token_file")
+    })?;
     let name = format!("eth-adapter of {}", backend.config.name);
     let service = EthAdapter {
         backend,

@@ -79,6 +79,7 @@ async fn open_now(setup: &Setup) -> anyhow::Result<Part> {
     };
     let path = config.node.data.join("anchors");
     let embedded = EmbeddedLedger::open(&path, options, node::clock_ms)?;
+    node::note_made(&lock, &path);
     let backends = Backends::new(embedded, &config.node.data, &config.node.log_origin_prefix);
     let mut listeners = Vec::new();
     for domain in setup.domains.table().anchored() {

@@ -23,6 +23,6 @@ impl ScrubSwitch for Scrub {
     }
 
     fn stop(&self) {
-        self.0.hold();
+        self.0.stop();
     }
 }

@@ -65,7 +65,9 @@ fn open_now(setup: &Setup) -> anyhow::Result<Part> {
         free_bytes_min: config.limits.free_bytes_min,
         mode: Mode::Serve,
     };
-    let store = BrickStore::open(&config.node.data.join("bricks"), options)?;
+    let path = config.node.data.join("bricks");
+    let store = BrickStore::open(&path, options)?;
+    node::note_made(&lock, &path);
     let checked = store.clone();
     let readiness: Readiness = Arc::new(move || checked.readiness().map_err(str::to_owned));
     let scrub = ScrubOptions {
@@ -215,6 +217,18 @@ async fn share(budget: &BodyBudget, bytes: u64) -> Result<Share, ApiError> {
     })
 }
 
+/// What a client is told whose bricks do not fit into a quota.
+fn over_quota(which: &str, unit: &str, [limit, used, asked]: [u64; 3]) -> ApiError {
+    ApiError::new(
+        StatusCode::INSUFFICIENT_STORAGE,
+        format!(
+            "{which} is {limit} {unit}, {used} are in use, and what was sent needs {asked} more; \
+             nothing of it was stored, and what is stored stays readable"
+        ),
+    )
+    .of_quota()
+}
+
 /// What a client is told of a store's failure.
 fn store_error(error: BrickStoreError) -> ApiError {
     match error {
@@ -224,15 +238,7 @@ fn store_error(error: BrickStoreError) -> ApiError {
             limit,
             used,
             asked,
-        } => ApiError::new(
-            StatusCode::INSUFFICIENT_STORAGE,
-            format!(
-                "{which} is {limit} {unit}, {used} are in use, and what was sent needs {asked} \
-                 more; nothing of it was stored, and what is stored stays readable",
-                unit = which.unit()
-            ),
-        )
-        .of_quota(),
+        } => over_quota(&which.to_string(), which.unit(), [limit, used, asked]),
         BrickStoreError::HashMismatch { .. }
         | BrickStoreError::Corrupt(_)
         | BrickStoreError::Quarantined { .. } => ApiError::new(

@@ -40,7 +40,7 @@ impl ScrubSwitch for Scrub {
     }
 
     fn stop(&self) {
-        self.scrubber.hold();
+        self.scrubber.stop();
     }
 }
 

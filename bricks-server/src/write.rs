@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use brickstore::{Put, PutTerms, StorageLimit};
+use brickstore::{BrickStoreError, Put, PutTerms, Quota, StorageLimit};
 use bytes::Bytes;
 use http::StatusCode;
 use http::request::Parts;
@@ -10,7 +10,7 @@ use keyssi::{BrickHash, Domain};
 use node::{Allowance, ApiError, Reserved};
 use sha2::{Digest, Sha256};
 
-use crate::{Bricks, store_error};
+use crate::{Bricks, over_quota, store_error};
 
 /// `PUT /bricking/:domain/put-brick`: 201 with the hash once the brick is on disk.
 pub(crate) async fn put(
@@ -44,7 +44,25 @@ pub(crate) async fn store(
     let puts = bricks.store.put_many(domain, sent, terms).await;
     let stored = |puts: &Vec<Put>| puts.iter().filter(|put| **put == Put::Stored).count();
     reserved.done(puts.as_ref().map_or(0, stored) as u64);
-    puts.map_err(store_error)
+    puts.map_err(|error| put_error(error, allowance))
+}
+
+/// What a caller is told of a put that failed. Where his account is that of many, he may have stored
+/// nothing of what fills it.
+fn put_error(error: BrickStoreError, allowance: &Allowance) -> ApiError {
+    match error {
+        BrickStoreError::QuotaExceeded {
+            which: which @ (Quota::AccountBricks | Quota::AccountBytes),
+            limit,
+            used,
+            asked,
+        } if allowance.shares_storage() => over_quota(
+            "the storage quota of anonymous callers together",
+            which.unit(),
+            [limit, used, asked],
+        ),
+        other => store_error(other),
+    }
 }
 
 /// Counts bricks as those of today. Where the day is limited, those that are there already are not

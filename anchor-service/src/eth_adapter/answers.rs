@@ -4,6 +4,7 @@
 
 use axum::body::{Body, HttpBody};
 use axum::response::{IntoResponse, Response};
+use causes::with_causes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use keyssi::AppendError;
 use ledger::{Entry, LedgerError};
@@ -155,9 +156,5 @@ fn with_status(mut answer: Response, status: u16) -> Response {
 }
 
 fn log(error: &LedgerError) {
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| {
-        error.source()
-    });
-    let texts: Vec<String> = causes.map(ToString::to_string).collect();
-    tracing::error!(cause = texts.join(": "), "the ledger cannot be used");
+    tracing::error!(cause = with_causes(error), "the ledger cannot be used");
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use testkit::http::Request;
 use testkit::server::write_file;
 
 use crate::node::{Node, guess};
@@ -38,6 +39,13 @@ fn every_act_and_every_refusal_is_recorded() -> Result<()> {
     assert_eq!(node.status(READ, Some(&guess(Some(&key.id))))?, 401);
     assert_eq!(node.status(READ, Some(&gone.text))?, 401);
     assert_eq!(node.status(READ, Some("kiln_short"))?, 401);
+    let foreign = Request::new("GET", READ).header("Host", "evil.example");
+    assert_eq!(node.ask(&foreign)?.status, 403);
+    let forwarded = node.request("GET", READ, None);
+    let forwarded = forwarded.header("X-Forwarded-For", "192.0.2.1");
+    for _ in 0..2 {
+        assert_eq!(node.ask(&forwarded)?.status, 403);
+    }
     let found = records(&node)?;
     for (act, expected) in [
         ("key.create", 2),
@@ -47,6 +55,8 @@ fn every_act_and_every_refusal_is_recorded() -> Result<()> {
         ("refused.unknown-key", 2),
         ("refused.revoked-key", 1),
         ("refused.malformed-credential", 1),
+        ("refused.foreign-host", 1),
+        ("refused.forwarded", 2),
     ] {
         assert_eq!(times(&found, act), expected, "{act} in {found:#?}");
     }

@@ -1,5 +1,7 @@
 //! `kiln admin keys`, `kiln admin audit`, and client commands with a key.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -121,6 +123,45 @@ fn keys_are_made_listed_and_revoked() -> Result<()> {
     assert!(shown.contains("key.revoke by admin token"), "{shown}");
     let (check, _) = done(&kiln(&node, &["admin", "audit", "check"])?, 0)?;
     assert!(check.starts_with("whole: "), "{check}");
+    Ok(())
+}
+
+#[test]
+fn a_key_goes_into_a_file_of_its_owner_or_is_not_made() -> Result<()> {
+    let node = Node::start(CLOSED)?;
+    let at = |name: &str| node.folder().join(name).display().to_string();
+    let create = |grant: &str, out: &str, code: i32| -> Result<(String, String)> {
+        let arguments = [
+            "admin", "keys", "create", "x", "--grant", grant, "--out", out,
+        ];
+        let quotas = ["--storage-bytes", "1_000", "--requests-burst", "none"];
+        done(&kiln(&node, &[&arguments[..], &quotas].concat())?, code)
+    };
+    let file = at("ward-7.key");
+    let (id, talk) = create("default:anchor", &file, 0)?;
+    let key = fs::read_to_string(&file)?;
+    let begins = format!("kiln_{}_", id.trim());
+    assert!(key.starts_with(&begins) && key.trim().len() == 90, "{id}");
+    assert!(!talk.contains(key.trim()), "{talk}");
+    let mode = fs::metadata(&file)?.permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // A file that cannot be made is found out before there is a key, and one without a key goes.
+    create("default:anchor", &file, 7)?;
+    create("default:anchor", &at("none/other.key"), 3)?;
+    create("there:read", &at("other.key"), 2)?;
+    assert!(!node.folder().join("other.key").exists());
+    assert_eq!(fs::read_to_string(&file)?, key);
+    let (list, _) = done(&kiln(&node, &["admin", "keys", "list", "--json"])?, 0)?;
+    let list: Value = serde_json::from_str(&list)?;
+    let keys = list["keys"].as_array().context("no keys")?;
+    assert_eq!(keys.len(), 1, "{list}");
+    assert_eq!(
+        keys[0]["quotas"],
+        serde_json::json!({ "storageBytes": 1000 })
+    );
+    let words = ["revoke", "0123456789ab"];
+    let (_, told) = done(&kiln(&node, &[&["admin", "keys"][..], &words].concat())?, 5)?;
+    assert!(told.contains("next: `kiln admin keys list`"), "{told}");
     Ok(())
 }
 

@@ -156,6 +156,8 @@ fn a_newer_format_is_refused_and_left_alone() -> Result<()> {
     for part in ["control.db has format 999", "use the version that wrote it"] {
         assert!(refusal.contains(part), "{refusal}");
     }
+    // Another data folder would help nobody.
+    assert!(!refusal.contains("name another one"), "{refusal}");
     ensure!(std::fs::read(&path)? == bytes, "the file was changed");
     // What is no database at all.
     write_file(
@@ -163,6 +165,9 @@ fn a_newer_format_is_refused_and_left_alone() -> Result<()> {
         b"this is a text and not a database, however long it is made to be",
     )?;
     let refusal = node.restart().unwrap_err().to_string();
-    assert!(refusal.contains("control database"), "{refusal}");
+    for part in ["control.db cannot be used", "restore it from a backup"] {
+        assert!(refusal.contains(part), "{refusal}");
+    }
+    assert!(!refusal.contains("name another one"), "{refusal}");
     Ok(())
 }

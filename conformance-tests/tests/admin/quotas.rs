@@ -1,6 +1,6 @@
 //! Quotas of domains that are set while the node runs.
 
-use std::fs::{Permissions, set_permissions};
+use std::fs::{self, Permissions, set_permissions};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -9,6 +9,7 @@ use keyssi::BrickHash;
 use serde_json::{Value, json};
 use testkit::http::{Reply, Request, ask};
 use testkit::owner::{FIRST_MS, Owner};
+use testkit::process::{Launch, NodeProcess};
 use testkit::server::write_file;
 
 use crate::node::Node;
@@ -98,6 +99,43 @@ fn what_is_stored_is_bounded_at_once_and_after_a_kill_and_stays_readable() -> Re
     let audit = node.admin_json(&["audit", "show"])?.to_string();
     for act in ["quotas.set", "quotas.clear", "\"storageBytes\":1999"] {
         assert!(audit.contains(act), "{act}: {audit}");
+    }
+    Ok(())
+}
+
+/// Whoever changes the file is told why nothing happens, by the start and by what the node shows.
+#[test]
+fn configured_quotas_that_do_not_count_are_told() -> Result<()> {
+    let config = |bytes: u64| {
+        format!("[[domain]]\nname = \"default\"\nquota = {{ storage_bytes = {bytes} }}")
+    };
+    let mut node = Node::start(&config(100_000))?;
+    set(&node, &["--storage-bytes", "50_000"])?;
+    node.stop()?;
+    let (file, stderr) = (
+        node.folder().join("kiln.toml"),
+        node.folder().join("stderr"),
+    );
+    write_file(&file, config(10_000_000).as_bytes())?;
+    let launch = Launch::kiln_serve(&node.data(), Some(&file))?.stderr_to(&stderr);
+    let process = NodeProcess::start(&launch)?;
+    for (shown, head) in [
+        (&["domains", "show", "default"][..], "# quota: set with"),
+        (
+            &["config", "show"][..],
+            "# domain.quota of \"default\": set with",
+        ),
+    ] {
+        let text = String::from_utf8(node.admin(shown)?.stdout)?;
+        for part in [head, "storage_bytes = 50000", "quotas clear default"] {
+            ensure!(text.contains(part), "{shown:?}: {text}");
+        }
+        ensure!(!text.contains("10000000"), "{shown:?}: {text}");
+    }
+    ensure!(process.stop()?.success());
+    let said = fs::read_to_string(&stderr)?;
+    for part in ["domain default do not count", "quotas clear default"] {
+        ensure!(said.contains(part), "{said}");
     }
     Ok(())
 }

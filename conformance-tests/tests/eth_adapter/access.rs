@@ -113,7 +113,10 @@ fn it_is_not_open_to_the_world_by_accident() -> Result<()> {
     let readable = token_file(folder.path(), 0o644)?;
     let beyond = CONFIG.replace("127.0.0.1", "0.0.0.0");
     let exposed = format!("{CONFIG}token_file = \"{readable}\"\n");
-    for (config, reason) in [(beyond, "eth_adapter.token_file"), (exposed, "token")] {
+    for (config, reason) in [
+        (beyond, "eth_adapter.token_file"),
+        (exposed, "eth_adapter.token_file: "),
+    ] {
         let file = folder.path().join("kiln.toml");
         write_file(&file, config.as_bytes())?;
         let launch = Launch::kiln_serve(&folder.path().join("data"), Some(&file))?;

@@ -1,8 +1,9 @@
 //! Starting and stopping the real binaries: the line on stdout, SIGTERM, mistakes
-//! of the operator, `--check-config`, `kiln store check`.
+//! of the operator, lost parts of a data folder, `--check-config`, `kiln store check`.
 
 mod check_config;
 mod log_name;
+mod lost;
 mod mistakes;
 mod stop;
 mod store_check;

@@ -163,7 +163,7 @@ fn mistakes_on_the_command_line_are_named() -> Result<()> {
     check(&["serve", "--listen", "here"], &["here", "--listen"])?;
     check(
         &["serve", "--listen", "localhost:80"],
-        &["localhost:80", "--listen"],
+        &["localhost:80", "--listen", "such as 127.0.0.1:8080"],
     )?;
     check(&["serve", "--data"], &["--data"])?;
     check(&["serve", "here"], &["here"])?;

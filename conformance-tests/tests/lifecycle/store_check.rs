@@ -1,5 +1,5 @@
-//! `kiln store check`: what it says of good folders, of folders that are none, and
-//! of a folder in use.
+//! `kiln store check` and `kiln store migrate`: what they say of good folders, of folders that are
+//! none, and of a folder in use.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,9 +18,13 @@ use crate::{FAILED, check_fails, stdout};
 /// a blob file.
 const BRICKS: [usize; 3] = [0, 100, 100_000];
 
-fn check_command(data: &Path) -> Result<Launch> {
-    let launch = Launch::of(Binary::Kiln)?.arg("store").arg("check");
+fn store_command(name: &str, data: &Path) -> Result<Launch> {
+    let launch = Launch::of(Binary::Kiln)?.arg("store").arg(name);
     Ok(launch.arg("--data").arg(data))
+}
+
+fn check_command(data: &Path) -> Result<Launch> {
+    store_command("check", data)
 }
 
 /// Three bricks, an anchor with two values, a document.
@@ -64,6 +68,23 @@ fn a_good_folder_is_counted_and_left_as_it_was() -> Result<()> {
     });
     assert_eq!(report, expected);
     assert_eq!(files(&data)?, before, "the check has changed the folder");
+    for option in [Some("--dry-run"), None] {
+        let command = option
+            .into_iter()
+            .fold(store_command("migrate", &data)?, |command, option| {
+                command.arg(option)
+            });
+        let output = command.run()?;
+        assert_eq!(output.status.code(), Some(0));
+        let text = stdout(&output);
+        let expected = [
+            "bricks: format 2 is the newest",
+            "anchors: format 2 is the newest",
+            "control: format 3 is the newest",
+        ];
+        assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+        assert_eq!(files(&data)?, before, "there was nothing to bring forward");
+    }
     let node = NodeProcess::start(&Launch::kiln_serve(&data, None)?)?;
     assert!(node.stop()?.success());
     Ok(())
@@ -90,13 +111,28 @@ fn a_folder_of_one_service_is_checked_for_what_it_has() -> Result<()> {
 }
 
 #[test]
+fn a_control_file_that_cannot_be_used_is_a_finding() -> Result<()> {
+    let server = Server::start("")?;
+    let data = server.data();
+    let (process, _folder) = server.into_parts();
+    assert!(process.stop()?.success());
+    write_file(&data.join("control.db"), &[b'x'; 5000])?;
+    let output = check_command(&data)?.run()?;
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("wrong: control.db: "), "{text}");
+    assert!(text.ends_with("1 findings\n"), "{text}");
+    Ok(())
+}
+
+#[test]
 fn a_folder_in_use_or_without_stores_is_refused() -> Result<()> {
     let server = Server::start("")?;
     fill(&server)?;
-    for json in [false, true] {
+    for (name, json) in [("check", false), ("check", true), ("migrate", false)] {
         let with = |launch: Launch| if json { launch.arg("--json") } else { launch };
         let check = |case: &str, data: &Path, parts: &[&str]| -> Result<()> {
-            let command = with(check_command(data)?);
+            let command = with(store_command(name, data)?);
             let named = data.display().to_string();
             check_fails(case, &command, FAILED, &[&[&*named], parts].concat())
         };

@@ -141,6 +141,23 @@ fn a_storage_quota_holds_to_the_byte_under_64_writers_and_over_a_kill() -> Resul
     check_store(&data)
 }
 
+/// Who has stored nothing is not told that a quota of his own is used up.
+#[test]
+fn a_quota_of_all_anonymous_callers_is_called_so() -> Result<()> {
+    let server = Server::start("[limits.anonymous]\nstorage_bricks = 1")?;
+    ensure!(server.put(PUT, brick(1, 100))?.status == 201);
+    let refused = server.put(PUT, brick(2, 100))?;
+    ensure!(
+        refused.status == 507,
+        "{} {}",
+        refused.status,
+        refused.text()
+    );
+    let said = "the storage quota of anonymous callers together is 1 bricks, 1 are in use";
+    ensure!(message(&refused).starts_with(said), "{}", refused.text());
+    Ok(())
+}
+
 #[test]
 fn bytes_of_a_day_are_counted_as_they_come_and_over_a_restart() -> Result<()> {
     let config = "[limits.anonymous]\nbytes_up_per_day = 10000\n\

@@ -1,6 +1,8 @@
 //! What a client's certificate is worth.
 
-use anyhow::Result;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
 use testkit::binaries::Binary;
 use testkit::process::Launch;
 use testkit::server::write_file;
@@ -119,6 +121,57 @@ fn a_certificate_that_cannot_be_trusted_ends_the_connection() -> Result<()> {
             assert_eq!((put(&mut anonymous, "")?, get(&mut anonymous)?), (401, 401));
         }
     }
+    Ok(())
+}
+
+/// As before an admin listener behind a TLS proxy, and for a reader of a log.
+#[test]
+fn operators_and_readers_of_logs_give_authorities_too() -> Result<()> {
+    let world = World::start("", "")?;
+    let place = world.folder.path();
+    let authority = place.join("authority.pem");
+    write_file(&authority, world.authority.pem.as_bytes())?;
+    let node = format!("https://{}", world.address());
+    let log = format!("{node}/log/default");
+    let (_, key) = Client::new(&world.authority)?.get(world.address(), "/log/default/vkey")?;
+    let token = place.join("data/admin-token").display().to_string();
+    let status = [
+        "admin",
+        "status",
+        "--url",
+        &node,
+        "--token-file",
+        &token,
+        "--ca-file",
+    ];
+    let check = ["log", "check", &log, "--vkey", key.trim(), "--ca-file"];
+    let run = |command: &[&str], authority: Option<&Path>| -> Result<(Option<i32>, String)> {
+        let launch = Launch::of(Binary::Kiln)?.env("KILN_STATE", place.join("state"));
+        let (option, command) = command.split_last().context("no command")?;
+        let launch = command.iter().fold(launch, Launch::arg);
+        let output = match authority {
+            Some(file) => launch.arg(option).arg(file).run()?,
+            None => launch.run()?,
+        };
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ok((output.status.code(), said))
+    };
+    for command in [&status[..], &check] {
+        let (code, said) = run(command, None)?;
+        assert_eq!(code, Some(4), "{said}");
+        let (code, said) = run(command, Some(&place.join("nowhere.pem")))?;
+        assert!(code == Some(3) && said.contains("--ca-file"), "{said}");
+        let (code, said) = run(command, Some(&place.join("kiln.toml")))?;
+        assert!(
+            code == Some(2) && said.contains("holds no certificates"),
+            "{said}"
+        );
+    }
+    // The node answers: the listener that clients use does not take this credential.
+    let (code, said) = run(&status, Some(&authority))?;
+    assert_eq!(code, Some(6), "{said}");
+    let (code, said) = run(&check, Some(&authority))?;
+    assert!(!matches!(code, Some(2..=4)), "{code:?} {said}");
     Ok(())
 }
 

@@ -20,6 +20,7 @@ mod commit;
 mod error;
 mod inspect;
 mod keys;
+mod migrate;
 mod quota;
 mod scrub;
 mod shared;
@@ -27,10 +28,11 @@ mod store;
 
 pub use check::{BrickFinding, BrickReport, check};
 pub use engine::{
-    Anomaly, EngineOptions, Figures, Mode, OpenError, Pass, STATES, ScrubOptions, ScrubState,
+    Anomaly, EngineOptions, Figures, Migration, Mode, OpenError, Pass, STATES, ScrubOptions, ScrubState,
     Scrubber,
 };
 pub use error::{BrickStoreError, Quota};
+pub use migrate::{migrate, migration};
 pub use quota::{Account, NotAnAccount, PutTerms, StorageLimit};
 pub use scrub::Quarantined;
 pub use shared::{Put, Totals};

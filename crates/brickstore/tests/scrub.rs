@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use brickstore::{
     Account, BrickStore, BrickStoreError, EngineOptions, Mode, OpenError, Pass, Put, PutTerms,
-    ScrubOptions, Scrubber, check,
+    ScrubOptions, Scrubber, check, migration,
 };
 use bytes::Bytes;
 use engine::rocksdb::WriteBatch;
@@ -226,6 +226,8 @@ async fn a_store_of_format_1_is_read_and_becomes_format_2_with_the_first_write()
     drop(store);
     assert_eq!(check(folder.path()).unwrap().findings, []);
     drop(open_as_format(folder.path(), 1).unwrap());
+    let planned = migration(folder.path()).unwrap();
+    assert_eq!((planned.from, planned.to, planned.records), (1, 2, 0));
 
     let store = open(folder.path());
     let (other, bytes) = bricks()[1].clone();

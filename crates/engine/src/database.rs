@@ -1,6 +1,7 @@
 //! One open database: synced writes, and its state after a failure. Reads stand in [`crate::read`].
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -446,7 +447,9 @@ fn create_folder(path: &Path) -> Result<(), OpenError> {
         path: path.to_owned(),
         source,
     };
-    std::fs::create_dir_all(path).map_err(fail)?;
+    // Whoever can read its files reads what is stored.
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(fail)?;
     let full = path.canonicalize().map_err(fail)?;
     for ancestor in full.ancestors() {
         let synced = File::open(ancestor).and_then(|folder| folder.sync_all());

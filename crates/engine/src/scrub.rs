@@ -105,7 +105,7 @@ enum Order {
     /// A pass now.
     Now,
     /// Nothing, until told otherwise.
-    Hold,
+    Stop,
     /// The end.
     End,
 }
@@ -161,7 +161,7 @@ impl Scrubber {
         let order = if options.automatic {
             Order::ByItself
         } else {
-            Order::Hold
+            Order::Stop
         };
         let desk = Arc::new(Desk {
             told: Mutex::new(Told {
@@ -201,8 +201,8 @@ impl Scrubber {
     }
 
     /// Holds the pass up, and lets none begin by itself, until [`Scrubber::start_pass`] or a restart.
-    pub fn hold(&self) {
-        self.tell(Order::Hold);
+    pub fn stop(&self) {
+        self.tell(Order::Stop);
     }
 
     fn tell(&self, order: Order) {
@@ -310,7 +310,7 @@ impl<S: Scrubbed> Walk<S> {
             let order = self.desk.look().order;
             match order {
                 Order::End => break,
-                Order::Hold => {
+                Order::Stop => {
                     self.save();
                     self.show(false);
                     self.desk.wait(order, None);
@@ -404,7 +404,7 @@ impl<S: Scrubbed> Walk<S> {
                 told.order = if self.options.automatic {
                     Order::ByItself
                 } else {
-                    Order::Hold
+                    Order::Stop
                 };
             }
         }
@@ -513,7 +513,7 @@ mod tests {
         for number in 0..4 {
             assert_eq!(first.seen.recv().unwrap(), number);
             if number == 3 {
-                first.scrubber.hold();
+                first.scrubber.stop();
             }
             first.go.send(()).unwrap();
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::access::{AnonymousPolicy, Grant};
+use crate::access::{AnonymousPolicy, Grant, Scope};
 use crate::config::ConfigError;
 use crate::oidc_config::OidcConfig;
 use crate::peer::{ClientCertificate, Fingerprint};
@@ -37,6 +37,34 @@ pub struct CertificateConfig {
 }
 
 impl AccessConfig {
+    /// What is to be said of grants in domains that the node does not have: mistyped ones, as often as
+    /// not, but a domain can be added while the node runs.
+    pub(crate) fn strange_grants(&self, has_domain: impl Fn(&str) -> bool) -> Vec<String> {
+        let certificates = self.certificates.iter().map(|certificate| {
+            let place = format!("access.certificate.grants (name {:?})", certificate.name);
+            (place, &certificate.grants)
+        });
+        let tokens = self.oidc.iter().flat_map(|issuer| {
+            let place = format!("access.oidc.rule (issuer {:?})", issuer.issuer);
+            let rules = issuer.rules.iter();
+            rules.map(move |rule| (place.clone(), &rule.grants))
+        });
+        let mut lines = Vec::new();
+        for (place, grants) in certificates.chain(tokens) {
+            for grant in grants {
+                if let Scope::Domain(domain) = &grant.domain
+                    && !has_domain(domain.as_str())
+                {
+                    lines.push(format!(
+                        "{place}: {grant} gives nothing, because this node has no domain {domain}, \
+                         unless one is added with `kiln admin domains add`"
+                    ));
+                }
+            }
+        }
+        lines
+    }
+
     /// Refuses settings that do not go together.
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         for certificate in &self.certificates {
@@ -88,6 +116,47 @@ impl CertificateConfig {
                 "must hold one { domain = \"…\", role = \"…\" } at least",
             );
         }
-        Ok(())
+        match self.grants.iter().find_map(Grant::trouble) {
+            Some(trouble) => refuse("grants", &trouble),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grants_in_domains_that_are_not_there_are_told() {
+        let text = r#"
+            [[certificate]]
+            name = "lab"
+            san = "dns:lab.example"
+            grants = [{ domain = "here", role = "read" }, { domain = "nosuch", role = "write" }]
+            [[oidc]]
+            issuer = "https://id.example"
+            audience = "kiln"
+            [[oidc.rule]]
+            claim = "groups"
+            value = "writers"
+            grants = [{ domain = "*", role = "read" }]
+            [[oidc.rule]]
+            claim = "groups"
+            value = "others"
+            grants = [{ domain = "neither", role = "read" }]
+        "#;
+        let config: AccessConfig = toml::from_str(text).unwrap();
+        config.validate().unwrap();
+        let lines = config.strange_grants(|name| name == "here");
+        let [certificate, token] = &lines[..] else {
+            panic!("{lines:?}");
+        };
+        for part in ["access.certificate", "\"lab\"", "nosuch:write"] {
+            assert!(certificate.contains(part), "{certificate}");
+        }
+        for part in ["access.oidc.rule", "https://id.example", "neither:read"] {
+            assert!(token.contains(part), "{token}");
+        }
     }
 }

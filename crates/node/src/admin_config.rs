@@ -69,8 +69,8 @@ mod address_text {
         }
         text.parse().map(Some).map_err(|_| {
             serde::de::Error::custom(format!(
-                "{text:?} is no address: as in \"127.0.0.1:8081\", port 0 for a free one, \"\" for \
-                 no admin listener"
+                "{text:?} is no socket address; give an IP address and a port, such as \
+                 \"127.0.0.1:8081\", port 0 for a free one, \"\" for no admin listener"
             ))
         })
     }

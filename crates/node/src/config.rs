@@ -3,7 +3,6 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use ipnet::IpNet;
 use keyssi::Domain;
@@ -12,18 +11,19 @@ use serde::{Deserialize, Serialize};
 use crate::access::AnonymousPolicy;
 use crate::access_config::AccessConfig;
 use crate::admin_config::AdminConfig;
-use crate::body::BodyLimits;
 use crate::config_origin::{Origin, Origins, Setting, public, row};
+use crate::cors::is_origin;
 use crate::domain_config::DomainConfig;
 use crate::domains::Anchoring;
-use crate::limits::{CallerInConfig, Of, Quotas};
+use crate::guard::is_host;
+use crate::limits::{Of, Quotas};
+use crate::limits_config::LimitsConfig;
 use crate::observability_config::{MetricsConfig, OtlpConfig, RequestLogConfig};
 use crate::scrub_config::ScrubConfig;
 use crate::setup::Logs;
+use crate::socket_address;
 use crate::tls_config::{ClientCertificates, TlsConfig};
 
-/// Smallest allowed limit for a brick: the SDK's default chunk and its envelope, in bytes.
-pub const BRICK_BYTES_FLOOR: u64 = 10_000_064;
 /// How the names of our variables begin.
 pub(crate) const ENV_PREFIX: &str = "KILN__";
 
@@ -65,8 +65,9 @@ pub struct NodeConfig {
     /// Folder of the stores. Trusted: who can write here can delete records.
     pub data: PathBuf,
     /// Address and port; port 0 takes a free one.
+    #[serde(deserialize_with = "socket_address::deserialize")]
     pub listen: SocketAddr,
-    /// Further names under which clients reach the node (`Host` header), without ports.
+    /// Further names and addresses under which clients reach the node (`Host` header), without ports.
     pub hosts: Vec<String>,
     /// Allows an address beyond loopback although the node speaks plain HTTP.
     pub plaintext_beyond_loopback: bool,
@@ -93,42 +94,6 @@ pub enum LogFormat {
     Human,
     /// One JSON object per event.
     Json,
-}
-
-/// `[limits]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitsConfig {
-    /// Largest brick, in bytes.
-    pub brick_bytes_max: u64,
-    /// Largest batch of bricks in one request, in bytes; see [`LimitsConfig::batch_bytes`].
-    pub batch_bytes_max: u64,
-    /// Largest versionless DSU document, in bytes.
-    pub document_bytes_max: u64,
-    /// Largest JSON request body, in bytes.
-    pub json_bytes_max: u64,
-    /// Body bytes that the node holds at a time, requests and responses together.
-    pub body_bytes_in_flight_max: u64,
-    /// Bytes per second that a request body must reach after ten seconds.
-    pub body_bytes_per_second_min: u64,
-    /// Longest pause within a request body, in milliseconds.
-    pub body_idle_ms_max: u64,
-    /// Time for a request's header, and idle time between two requests, in milliseconds.
-    pub header_ms_max: u64,
-    /// Time without progress after which a response that is not read is given up, in milliseconds.
-    pub write_stall_ms_max: u64,
-    /// Connections open at a time; more are answered 503 and closed.
-    pub connections_max: usize,
-    /// Time that a stop waits for requests in flight, in milliseconds; at most 8000.
-    pub stop_ms_max: u64,
-    /// Bytes that stay free on the volume; a write that would go below is answered 507.
-    pub free_bytes_min: u64,
-    /// What callers without a credential may use: each address, and in storage all of them together.
-    #[serde(with = "CallerInConfig", skip_serializing_if = "Quotas::is_unlimited")]
-    pub anonymous: Quotas,
-    /// What each credential may use that has no quotas of its own.
-    #[serde(with = "CallerInConfig", skip_serializing_if = "Quotas::is_unlimited")]
-    pub credential: Quotas,
 }
 
 /// `[cors]`
@@ -163,27 +128,6 @@ impl Default for NodeConfig {
             read_only: false,
             log_origin_prefix: String::new(),
             log_format: LogFormat::Human,
-        }
-    }
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        Self {
-            brick_bytes_max: 16 << 20,
-            batch_bytes_max: 64 << 20,
-            document_bytes_max: 4 << 20,
-            json_bytes_max: 1 << 20,
-            body_bytes_in_flight_max: 128 << 20,
-            body_bytes_per_second_min: 1 << 10,
-            body_idle_ms_max: 20_000,
-            header_ms_max: 30_000,
-            write_stall_ms_max: 30_000,
-            connections_max: 10_000,
-            stop_ms_max: 8_000,
-            free_bytes_min: 64 << 20,
-            anonymous: Quotas::default(),
-            credential: Quotas::default(),
         }
     }
 }
@@ -304,7 +248,6 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Invalid`] with the key and the range.
     pub fn validate(&self, logs: Logs) -> Result<(), ConfigError> {
-        let limits = &self.limits;
         let require = |holds: bool, text: String| {
             if holds {
                 Ok(())
@@ -312,45 +255,14 @@ impl Config {
                 Err(ConfigError::Invalid(text))
             }
         };
-        require(
-            limits.brick_bytes_max >= BRICK_BYTES_FLOOR,
-            format!(
-                "limits.brick_bytes_max must be at least {BRICK_BYTES_FLOOR}: wallets send chunks of that size"
-            ),
-        )?;
-        let largest = limits.brick_bytes_max.max(limits.document_bytes_max);
-        require(
-            limits.body_bytes_in_flight_max >= largest.saturating_mul(2),
-            format!(
-                "limits.body_bytes_in_flight_max must hold two of the largest bodies, {largest} \
-                 bytes each (limits.brick_bytes_max, limits.document_bytes_max)"
-            ),
-        )?;
-        require(
-            (1..=8_000).contains(&limits.stop_ms_max),
-            "limits.stop_ms_max must be between 1 and 8000: a stop ends within ten seconds"
-                .to_owned(),
-        )?;
-        require(
-            (1..=1_000_000).contains(&limits.connections_max),
-            "limits.connections_max must be between 1 and 1000000".to_owned(),
-        )?;
-        for (key, time) in [
-            ("header_ms_max", limits.header_ms_max),
-            ("body_idle_ms_max", limits.body_idle_ms_max),
-            ("write_stall_ms_max", limits.write_stall_ms_max),
-        ] {
-            require(
-                (1..=3_600_000).contains(&time),
-                format!("limits.{key} must be between 1 and 3600000"),
-            )?;
-        }
+        self.limits.validate()?;
         for (key, value) in [
             ("burst", self.rate_limit.burst),
             ("refill_per_second", self.rate_limit.refill_per_second),
         ] {
             require(value > 0, format!("rate_limit.{key} must be at least 1"))?;
         }
+        self.validate_names_of_others()?;
         self.tls.validate()?;
         self.access.validate()?;
         require(
@@ -358,10 +270,6 @@ impl Config {
             "access.certificate needs tls.client_ca, and tls.client = \"optional\" or \"required\""
                 .to_owned(),
         )?;
-        let anonymous = limits.anonymous.validate(Of::Address);
-        anonymous.map_err(|error| ConfigError::Invalid(format!("limits.anonymous: {error}")))?;
-        let credential = limits.credential.validate(Of::Credential);
-        credential.map_err(|error| ConfigError::Invalid(format!("limits.credential: {error}")))?;
         require(
             self.scrub.bytes_per_second > 0,
             "scrub.bytes_per_second must be at least 1; scrub.enabled = false switches it off"
@@ -390,6 +298,32 @@ impl Config {
             self.validate_domain(domain, logs)?;
         }
         self.validate_names()
+    }
+
+    /// Refuses names of hosts and origins that no request ever has.
+    fn validate_names_of_others(&self) -> Result<(), ConfigError> {
+        for (key, hosts) in [
+            ("node.hosts", &self.node.hosts),
+            ("admin.hosts", &self.admin.hosts),
+        ] {
+            if let Some(wrong) = hosts.iter().find(|host| !is_host(host)) {
+                return Err(ConfigError::Invalid(format!(
+                    "{key}: {:?} is not the name of a host; give names or addresses without \
+                     scheme, port and path, such as \"node.example\"",
+                    public(wrong)
+                )));
+            }
+        }
+        match self.cors.origins.iter().find(|origin| !is_origin(origin)) {
+            None => Ok(()),
+            Some(wrong) => Err(ConfigError::Invalid(format!(
+                "cors.origins: {:?} is no origin that a browser sends; give scheme and host in small \
+                 letters, with the port where it is not the usual one and without a path, such as \
+                 \"https://wallet.example\"; leave the list empty to allow any origin, without \
+                 credentials",
+                public(wrong)
+            ))),
+        }
     }
 
     /// Refuses two domains, or two logs, of one name.
@@ -502,25 +436,6 @@ impl Config {
     /// When a path is not text.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         toml::to_string_pretty(self)
-    }
-}
-
-impl LimitsConfig {
-    /// Limits of a body of at most `bytes_max` bytes.
-    #[must_use]
-    pub fn body(&self, bytes_max: u64) -> BodyLimits {
-        BodyLimits {
-            bytes_max,
-            bytes_per_second_min: self.body_bytes_per_second_min,
-            idle_max: Duration::from_millis(self.body_idle_ms_max),
-        }
-    }
-
-    /// Largest batch of bricks that is taken: the configured limit, or half of the bytes that the
-    /// node may hold where that is less, so that one batch does not stop everything else.
-    #[must_use]
-    pub fn batch_bytes(&self) -> u64 {
-        self.batch_bytes_max.min(self.body_bytes_in_flight_max / 2)
     }
 }
 

@@ -5,6 +5,7 @@
 //! headers also name `Authorization` and `x-api-key`.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use reqwest::Url;
 
 const STORAGE_METHODS: &str = "GET, POST, OPTIONS, PUT, PATCH, DELETE";
 const STORAGE_HEADERS: &str =
@@ -97,9 +98,62 @@ impl Cors {
     }
 }
 
+/// Whether a browser sends the text as an `Origin`: to the letter, because it is compared so. `null`
+/// is none, as every page can make itself one of that origin.
+///
+/// **Source:** RFC 6454 §6.2, Fetch §3.2.
+pub(crate) fn is_origin(text: &str) -> bool {
+    let Some((scheme, host)) = text.split_once("://") else {
+        return false;
+    };
+    let is_part =
+        |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || b"+-._:[]".contains(&it);
+    let mut bytes = scheme.bytes().chain(host.bytes());
+    if scheme.is_empty() || host.is_empty() || !bytes.all(is_part) {
+        return false;
+    }
+    // Others are of applications and of extensions of browsers: `capacitor://localhost`.
+    let is_of_web = matches!(scheme, "http" | "https");
+    !is_of_web || Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_origin_is_what_a_browser_sends() {
+        for good in [
+            "https://wallet.example",
+            "http://localhost:3000",
+            "http://[::1]:3000",
+            "https://xn--bcher-kva.example",
+            "capacitor://localhost",
+            "chrome-extension://abcdefghijklmnop",
+        ] {
+            assert!(is_origin(good), "{good}");
+        }
+        for wrong in [
+            "",
+            "*",
+            "null",
+            "wallet.example",
+            "https://",
+            "https://*.example",
+            "https://wallet.example/",
+            "https://wallet.example/page",
+            "https://wallet.example:443",
+            "https://Wallet.example",
+            "HTTPS://wallet.example",
+            "https://me@wallet.example",
+            "https://bücher.example",
+            "https://wallet.example, https://other.example",
+            "capacitor://localhost/",
+            "file://",
+        ] {
+            assert!(!is_origin(wrong), "{wrong}");
+        }
+    }
 
     fn answer(origins: &[&str], surface: Surface, request: &[(&str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();

@@ -10,6 +10,7 @@ use crate::access::AnonymousPolicy;
 use crate::config::ConfigError;
 use crate::limits::{DomainInConfig, Of, Quotas};
 use crate::service_entry::ServiceEntry;
+use crate::socket_address;
 
 /// `[[domain]]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,6 +182,7 @@ pub enum AdapterKind {
 #[serde(deny_unknown_fields)]
 pub struct EthAdapterConfig {
     /// Address and port; port 0 takes a free one.
+    #[serde(deserialize_with = "socket_address::deserialize")]
     pub listen: SocketAddr,
     /// File with the token that callers send as `Authorization: Bearer`; needed beyond loopback.
     #[serde(default)]
@@ -254,21 +256,7 @@ impl DomainConfig {
                 Err(ConfigError::Invalid(format!("domain {name}: {text}")))
             }
         };
-        for (key, entries) in [
-            ("replicas", &self.replicas),
-            ("notifications", &self.notifications),
-            ("brick_storages", &self.brick_storages),
-            ("anchoring_services", &self.anchoring_services),
-        ] {
-            for (index, entry) in entries.iter().enumerate() {
-                let trouble = entry.trouble();
-                let text = trouble.as_deref().unwrap_or_default();
-                require(
-                    trouble.is_none(),
-                    &format!("{key}[{index}].headers: {text}"),
-                )?;
-            }
-        }
+        self.validate_services()?;
         let quota = self.quota.validate(Of::Domain);
         quota.map_err(|error| ConfigError::Invalid(format!("domain {name}: quota: {error}")))?;
         let on_chain = matches!(self.anchoring, AnchoringKind::Evm | AnchoringKind::EvmRoots);
@@ -340,6 +328,36 @@ impl DomainConfig {
                  last '/', as in \"anchors.example/{name}\""
             ),
         )
+    }
+
+    /// Refuses entries of BDNS that no client can use.
+    fn validate_services(&self) -> Result<(), ConfigError> {
+        let refuse = |place: &str, text: &str| {
+            let name = &self.name;
+            let text = format!("domain {name}: {place}: {text}");
+            Err(ConfigError::Invalid(text))
+        };
+        for (key, entries) in [
+            ("replicas", &self.replicas),
+            ("notifications", &self.notifications),
+            ("brick_storages", &self.brick_storages),
+            ("anchoring_services", &self.anchoring_services),
+        ] {
+            for (index, entry) in entries.iter().enumerate() {
+                let place = format!("{key}[{index}]");
+                if !entry.is_address() {
+                    return refuse(
+                        &place,
+                        "this is no address of a service; give one that begins with http:// or \
+                         https://, or \"$ORIGIN\" for this node",
+                    );
+                }
+                if let Some(trouble) = entry.trouble() {
+                    return refuse(&format!("{place}.headers"), &trouble);
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -9,10 +9,7 @@ use keyssi::Domain;
 use serde_json::{Value, json};
 
 use crate::domain_config::DomainConfig;
-use crate::service_entry::ServiceEntry;
-
-/// The place that stands for "this node's own address" in BDNS; the SDK replaces it.
-const ORIGIN: &str = "$ORIGIN";
+use crate::service_entry::{ORIGIN, ServiceEntry};
 
 /// What is served of one domain.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use crate::admin::{parse_request, record_act};
 use crate::data_folder::lock_store;
 use crate::error::ApiError;
 use crate::front::typed_json;
-use crate::process::clock_ms;
 use crate::setup::Setup;
+use crate::system::clock_ms;
 
 /// The folder below the data folder.
 const FOLDER: &str = "frozen";

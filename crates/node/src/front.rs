@@ -40,6 +40,8 @@ pub(crate) struct Front {
     pub guard: Option<Guard>,
     /// Who may speak for others.
     pub proxies: TrustedProxies,
+    /// Where it is noted that one of these two refused somebody.
+    pub access: Access,
     /// Who may do what; `None` where the routes know their callers, or take anyone.
     pub gate: Option<Gate>,
     /// `None` switches the limit and its headers off.
@@ -134,15 +136,25 @@ impl Front {
         let mut way = Way::Direct;
         if self.proxies.trust(peer.address.ip()) {
             way = Way::TrustedProxy;
-            let client = self.proxies.client(peer.address.ip(), request.headers())?;
+            let client = self.proxies.client(peer.address.ip(), request.headers());
+            let client = client.inspect_err(|_| self.note(peer, "refused.forwarded"))?;
             if client != peer.address.ip() {
                 peer.address = SocketAddr::new(client, 0);
             }
         }
-        match &self.guard {
-            Some(guard) => guard.admit(way, request.version(), request.uri(), request.headers()),
-            None => Ok(()),
-        }
+        let Some(guard) = &self.guard else {
+            return Ok(());
+        };
+        guard
+            .admit(way, request.version(), request.uri(), request.headers())
+            .map_err(|(act, refusal)| {
+                self.note(peer, act);
+                refusal
+            })
+    }
+
+    fn note(&self, peer: &Peer, act: &'static str) {
+        self.access.note(act, "", peer.address.ip(), "");
     }
 
     async fn answer_open(&self, mut peer: Peer, request: Request<Body>) -> Response {

@@ -53,26 +53,33 @@ impl Guard {
         self
     }
 
-    /// Lets a request through or says why not.
+    /// Lets a request through or says why not, and how the audit log calls that.
     pub(crate) fn admit(
         &self,
         way: Way,
         version: Version,
         uri: &Uri,
         headers: &HeaderMap,
-    ) -> Result<(), ApiError> {
+    ) -> Result<(), (&'static str, ApiError)> {
         let mut sent = headers.keys().map(http::HeaderName::as_str);
         let forwarding = sent.find(|name| is_forwarding(name));
         let forwarding = forwarding.filter(|_| way == Way::Direct && !self.lenient);
         if let Some(name) = forwarding {
-            return Err(ApiError::new(
+            let refusal = ApiError::new(
                 StatusCode::FORBIDDEN,
                 format!(
                     "this listener has no authentication and refuses the header {name}; if a \
                      proxy is meant to stand before it, name its address in node.trusted_proxies"
                 ),
-            ));
+            );
+            return Err(("refused.forwarded", refusal));
         }
+        self.judge_host(version, uri, headers)
+            .map_err(|refusal| ("refused.foreign-host", refusal))
+    }
+
+    /// What is wrong with the name under which a request asks.
+    fn judge_host(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
         let mut hosts = headers.get_all(header::HOST).iter();
         let named = hosts.next().map(|host| host.to_str().unwrap_or("?"));
         if hosts.next().is_some() {
@@ -100,13 +107,35 @@ impl Guard {
     /// Whether a `Host` names this listener.
     pub(crate) fn is_own(&self, host: &str) -> bool {
         let name = without_port(host);
-        if let Ok(address) = name.trim_matches(['[', ']']).parse::<IpAddr>() {
+        if let Some(address) = address_of(name) {
             // Rebinding needs a name; a bare address is safe where the listener is open anyway.
-            return address.is_loopback() || address == self.listen || !self.listen.is_loopback();
+            return address.is_loopback()
+                || address == self.listen
+                || !self.listen.is_loopback()
+                || self
+                    .hosts
+                    .iter()
+                    .any(|own| address_of(own) == Some(address));
         }
         name.eq_ignore_ascii_case("localhost")
             || self.hosts.iter().any(|own| own.eq_ignore_ascii_case(name))
     }
+}
+
+/// Whether the text is a name under which a node can be known: no scheme, no port, no path, and in
+/// the letters that a `Host` header has.
+pub(crate) fn is_host(text: &str) -> bool {
+    let is_label = |label: &str| {
+        let mut bytes = label.bytes();
+        !label.is_empty() && bytes.all(|it| it.is_ascii_alphanumeric() || b"-_".contains(&it))
+    };
+    let name = text.strip_suffix('.').unwrap_or(text);
+    address_of(text).is_some() || name.split('.').all(is_label)
+}
+
+/// The address that the text is, in brackets or without.
+fn address_of(text: &str) -> Option<IpAddr> {
+    text.trim_matches(['[', ']']).parse().ok()
 }
 
 fn is_forwarding(name: &str) -> bool {
@@ -167,6 +196,51 @@ mod tests {
         }
         check("0.0.0.0", "192.0.2.1:8080", true);
         check("0.0.0.0", "evil.example", false);
+    }
+
+    #[test]
+    fn a_further_name_may_be_an_address() {
+        for (named, host) in [
+            ("192.0.2.1", "192.0.2.1:8080"),
+            ("2001:db8::1", "[2001:db8::1]:8080"),
+            ("[2001:db8::1]", "[2001:DB8:0::1]"),
+        ] {
+            let loopback = "127.0.0.1".parse().unwrap();
+            assert!(Guard::new(loopback, vec![named.to_owned()]).is_own(host));
+            assert!(!Guard::new(loopback, vec!["192.0.2.7".to_owned()]).is_own(host));
+        }
+    }
+
+    #[test]
+    fn a_name_has_neither_scheme_nor_port_nor_path() {
+        for good in [
+            "node.example",
+            "node.example.",
+            "kiln",
+            "my_kiln-0.svc",
+            "xn--bcher-kva.example",
+            "192.0.2.1",
+            "::1",
+            "[::1]",
+        ] {
+            assert!(is_host(good), "{good}");
+        }
+        for wrong in [
+            "",
+            ".",
+            "a..b",
+            "https://node.example:8443/",
+            "node.example:8443",
+            "192.0.2.1:80",
+            "node.example/",
+            "*.example",
+            "*",
+            "bücher.example",
+            "a b",
+            "me@node.example",
+        ] {
+            assert!(!is_host(wrong), "{wrong}");
+        }
     }
 
     #[test]

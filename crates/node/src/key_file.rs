@@ -18,6 +18,12 @@ use crate::folder::create_folder;
 
 /// The longest key file, in bytes. The text form of a log's key has at most some 350.
 const KEY_FILE_BYTES_MAX: u64 = 4096;
+/// The longest name of a file, in bytes, on every file system that is in use.
+const FILE_NAME_BYTES_MAX: usize = 255;
+/// Hex digits of an account's key, a seed or a token.
+const HEX_KEY_DIGITS: usize = 64;
+/// How the texts of keys begin: of age, of logs, and of what is kept as PEM.
+const KEY_BEGINNINGS: [&str; 3] = ["AGE-SECRET-KEY-", "PRIVATE+KEY+", "-----BEGIN "];
 const PRIVATE_FILE: u32 = 0o600;
 const PRIVATE_FOLDER: u32 = 0o700;
 /// What group and others may do with a file: nothing.
@@ -35,7 +41,13 @@ pub fn load(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
         path: path.to_owned(),
         cause,
     };
-    let file = File::open(path).map_err(cannot)?;
+    let file = File::open(path).map_err(|cause| {
+        if is_key_itself(path) {
+            KeyFileError::KeyItself
+        } else {
+            cannot(cause)
+        }
+    })?;
     let facts = file.metadata().map_err(cannot)?;
     if !facts.is_file() {
         return Err(KeyFileError::NoKey(path.to_owned()));
@@ -90,6 +102,20 @@ pub fn load_or_create(
     load(path)
 }
 
+/// Whether what should name a key file looks like a key, given by mistake. Such a text is never repeated.
+pub(crate) fn is_key_itself(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    let begins = |with: &str| {
+        let beginning = text.get(..with.len());
+        beginning.is_some_and(|it| it.eq_ignore_ascii_case(with))
+    };
+    let digits = text.strip_prefix("0x").unwrap_or(&text);
+    let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    is_hex && digits.len() == HEX_KEY_DIGITS
+        || KEY_BEGINNINGS.into_iter().any(begins)
+        || text.len() > FILE_NAME_BYTES_MAX && !text.contains('/')
+}
+
 /// Where the key waits that is to follow the one in `path`.
 #[must_use]
 pub fn next(path: &Path) -> PathBuf {
@@ -136,6 +162,12 @@ pub enum KeyFileError {
         /// Its permission bits.
         mode: u32,
     },
+    /// The key stands where the file with it should be named. It is not repeated.
+    #[error(
+        "the setting names a file; it holds what looks like a key itself; write the key into a file \
+         that only its owner can read, and name that"
+    )]
+    KeyItself,
     /// It cannot be opened or read.
     #[error("the key file {} cannot be read", path.display())]
     Unreadable {
@@ -297,6 +329,38 @@ mod tests {
         for mode in [0o600, 0o400] {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
             load_or_create(&path, never).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_key_in_the_place_of_a_file_is_neither_told_nor_made_a_name() {
+        let hex = "0123456789abcdefABCDEF".repeat(3);
+        let hex = &hex[..HEX_KEY_DIGITS];
+        let prefixed = format!("0x{hex}");
+        let long = "k".repeat(FILE_NAME_BYTES_MAX + 1);
+        for key in [
+            hex,
+            &prefixed,
+            "AGE-SECRET-KEY-1QQQ",
+            "age-secret-key-1qqq",
+            "PRIVATE+KEY+localhost/default+c7b8+AX",
+            "-----BEGIN PRIVATE KEY-----\nMC4/",
+            &long,
+        ] {
+            let refused = load_or_create(Path::new(key), never).unwrap_err();
+            assert!(matches!(refused, KeyFileError::KeyItself), "{refused}");
+            assert!(!format!("{refused} {refused:?}").contains(key), "{key}");
+            assert!(!Path::new(key).exists(), "{key}");
+        }
+        for name in [
+            "",
+            "account.key",
+            "/run/secrets/age-secret-key-1",
+            &hex[1..],
+            &format!("keys/{hex}"),
+            &format!("/{long}"),
+        ] {
+            assert!(!is_key_itself(Path::new(name)), "{name}");
         }
     }
 

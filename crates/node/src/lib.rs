@@ -25,6 +25,7 @@ mod front;
 mod guard;
 mod key_file;
 mod limits;
+mod limits_config;
 mod listener;
 mod logging;
 pub mod metrics;
@@ -43,6 +44,8 @@ mod scrub_config;
 mod service_entry;
 mod service_manager;
 mod setup;
+mod socket_address;
+mod system;
 mod tls;
 mod tls_config;
 mod trace_context;
@@ -58,16 +61,13 @@ pub use admin::{ScrubSwitch, admin_addresses, parse_request, record_act, scrub_r
 pub use admin_config::AdminConfig;
 pub use body::{BodyLimits, discard, hold, receive};
 pub use budget::{BodyBudget, Exhausted, Share};
-pub use config::{
-    BRICK_BYTES_FLOOR, Config, ConfigError, CorsConfig, LimitsConfig, LogFormat, NodeConfig,
-    RateLimitConfig,
-};
+pub use config::{Config, ConfigError, CorsConfig, LogFormat, NodeConfig, RateLimitConfig};
 pub use config_origin::{Origin, Origins, Setting};
 pub use control::{
     ApiKey, AuditCheck, AuditRecord, Broken, Control, ControlError, Event, KeyRefusal, NewKey,
-    copy_control,
+    check_control, control_format, copy_control, migrate_control,
 };
-pub use data_folder::lock_store;
+pub use data_folder::{lock_store, note_made};
 pub use domain_config::{
     AdapterConfig, AdapterKind, AnchoringKind, DomainConfig, EthAdapterConfig, EvmConfig, Fees,
     LogConfig, Openings,
@@ -85,6 +85,7 @@ pub use limits::{
     Allowance, CountingStored, Limits, Of, Quotas, Reserved, Source, StorageQuotas, Stored,
     StoredOf, UsedToday,
 };
+pub use limits_config::{BRICK_BYTES_FLOOR, LimitsConfig};
 pub use logging::start_logging;
 pub use metrics::{Metrics, Refusal};
 pub use observability_config::{MetricsConfig, MetricsListen, OtlpConfig, RequestLogConfig};
@@ -94,10 +95,11 @@ pub use path::segments;
 pub use peer::{ClientCertificate, Fingerprint, FingerprintError, Peer};
 pub use process::{
     Callers, EXIT_FAILED, ExtraListener, Needs, OpenDomain, OpenPart, Opening, OpeningDomain, Part,
-    clock_ms, exit_code, serve, serve_routes,
+    exit_code, serve, serve_routes,
 };
 pub use scrub_config::ScrubConfig;
 pub use service_entry::{ServiceEntry, ServiceWithHeaders};
 pub use setup::{Logs, ServeArgs, Setup};
+pub use system::clock_ms;
 pub use tls::{RefusedFiles, Tls, TlsError, TlsState};
 pub use tls_config::{ClientCertificates, TlsConfig};

@@ -15,8 +15,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use crate::budget::BodyBudget;
-use crate::config::LimitsConfig;
 use crate::connection::Terms;
+use crate::limits_config::LimitsConfig;
 use crate::metrics::ConnectionMetrics;
 use crate::peer::Peer;
 use crate::tls::Tls;

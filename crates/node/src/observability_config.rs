@@ -149,8 +149,8 @@ impl TryFrom<String> for MetricsListen {
             "admin" => Ok(Self::Admin),
             address => address.parse().map(Self::At).map_err(|_| {
                 format!(
-                    "metrics.listen \"{address}\" must be empty, \"admin\", or an address with a \
-                     port such as 127.0.0.1:9090"
+                    "metrics.listen \"{address}\" must be empty, \"admin\", or an IP address with a \
+                     port, such as 127.0.0.1:9090"
                 )
             }),
         }

@@ -124,6 +124,10 @@ impl OidcConfig {
             "rule",
             "there must be one at least, each with grants = [{ domain = \"…\", role = \"…\" }]",
         )?;
+        let mut grants = self.rules.iter().flat_map(|rule| &rule.grants);
+        let trouble = grants.find_map(Grant::trouble);
+        let text = trouble.as_deref().unwrap_or_default();
+        require(trouble.is_none(), "rule", text)?;
         let mut claims = self.rules.iter().map(|rule| rule.claim.names());
         require(
             claims.all(|names| !names.is_empty()),

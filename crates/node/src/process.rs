@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
@@ -22,7 +22,6 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::access::Need;
 use crate::budget::BodyBudget;
-use crate::config::LimitsConfig;
 use crate::cors::{Cors, Surface};
 use crate::domain_config::DomainConfig;
 use crate::error::{ApiError, empty};
@@ -30,6 +29,7 @@ use crate::freeze;
 use crate::front::{Front, Gate, Readiness};
 use crate::guard::Guard;
 use crate::limits::StoredOf;
+use crate::limits_config::LimitsConfig;
 use crate::metrics::{Metrics, node_collector, tls_collector};
 use crate::observability_config::MetricsListen;
 use crate::observer::{Line, Observer};
@@ -38,6 +38,7 @@ use crate::proxies::TrustedProxies;
 use crate::rate::RateLimiter;
 use crate::service_manager::{self, State};
 use crate::setup::{ServeArgs, Setup};
+use crate::system::{outlive_hangups, raise_open_files, stop_signal};
 use crate::tls::Tls;
 use crate::{
     admin::{self, AdminListener, Administered},
@@ -370,6 +371,7 @@ impl Setup {
             cors: Cors::new(config.cors.origins.clone()),
             guard: Some(self.guard(address, self.tls.as_ref())),
             proxies: TrustedProxies::new(config.node.trusted_proxies.clone()),
+            access: self.access.clone(),
             gate: Some(Gate {
                 access: self.access.clone(),
                 limits: self.limits.clone(),
@@ -418,6 +420,7 @@ impl Setup {
             cors: front.cors.clone(),
             guard: guarded.then(|| self.guard(address, self.tls_at(address).as_ref())),
             proxies: front.proxies.clone(),
+            access: front.access.clone(),
             // Its routes know their callers, or take anyone.
             gate: None,
             rate: self.rate_limiter(),
@@ -490,58 +493,10 @@ fn scheme(tls: Option<&Tls>) -> &'static str {
     }
 }
 
-/// The one line on stdout, which scripts wait for.
+/// A line on stdout, which scripts wait for: `listening on http://…` when the node is ready, then
+/// `admin on …` and `metrics on …` where there are such listeners.
 fn announce(line: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;
     out.flush()
-}
-
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping: no new connections; what is in flight ends");
-    })
-}
-
-/// Where nothing is loaded again on SIGHUP, it must not end the process either.
-fn outlive_hangups() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut hangup = signal(SignalKind::hangup())?;
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            tracing::info!("SIGHUP: there is nothing to reload without tls.certificate");
-        }
-    });
-    Ok(())
-}
-
-/// Takes as many file descriptors as the system allows: each connection is one.
-fn raise_open_files() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::warn!(%error, "the limit on open files stays as it is");
-    }
-}
-
-/// Milliseconds since the epoch. Recorded for operators; nothing is ordered by it.
-#[must_use]
-pub fn clock_ms() -> u64 {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the clock"
-    )]
-    let now = SystemTime::now();
-    now.duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |elapsed| {
-            u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
-        })
 }

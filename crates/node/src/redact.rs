@@ -1,6 +1,9 @@
 //! Addresses without what may be a secret in them, to be shown.
 
+use std::path::PathBuf;
+
 use crate::config::Config;
+use crate::key_file::is_key_itself;
 
 /// What stands for a secret. No address holds it by itself.
 pub(crate) const REDACTED: &str = "REDACTED";
@@ -15,25 +18,40 @@ enum Shown {
 }
 
 impl Config {
-    /// The configuration with the user, the password and the query of each address replaced, and
-    /// the path of a chain's; says whether there was any.
+    /// The configuration with the user, the password and the query of each address replaced, the
+    /// path of a chain's, and keys that stand where files with keys should be named; says whether
+    /// there was any.
     #[must_use]
     pub fn redacted(&self) -> (Self, bool) {
         let mut shown = self.clone();
+        hide_key(&mut shown.otlp.headers_file);
         for domain in &mut shown.domains {
+            hide_key(&mut domain.log.key);
+            hide_key(&mut domain.log.old_key);
+            if let Some(served) = &mut domain.eth_adapter {
+                hide_key(&mut served.token_file);
+            }
             for witness in &mut domain.log.witnesses {
                 *witness = redact(witness, Shown::WithPath);
             }
             if let Some(adapter) = &mut domain.adapter {
                 adapter.url = redact(&adapter.url, Shown::WithPath);
+                hide_key(&mut adapter.token_file);
             }
             if let Some(evm) = &mut domain.evm {
                 evm.rpc = redact(&evm.rpc, Shown::Host);
+                hide_key(&mut evm.account_key);
             }
         }
         shown.otlp.endpoint = redact(&shown.otlp.endpoint, Shown::WithPath);
         let is_redacted = shown != *self;
         (shown, is_redacted)
+    }
+}
+
+fn hide_key(file: &mut PathBuf) {
+    if is_key_itself(file) {
+        *file = PathBuf::from(REDACTED);
     }
 }
 
@@ -80,6 +98,27 @@ mod tests {
             (shown.otlp.endpoint.as_str(), is_redacted),
             (expected, true)
         );
+    }
+
+    #[test]
+    fn a_key_where_its_file_should_be_named_is_not_shown() {
+        let check = |account_key: &str, expected: &str| {
+            let text = format!(
+                "[[domain]]\nname = \"default\"\nanchoring = \"evm-roots\"\n\
+                 [domain.evm]\nrpc = \"http://127.0.0.1:8545\"\nchain_id = 1\n\
+                 contract = \"0x\"\naccount_key = \"{account_key}\"\n"
+            );
+            let config: Config = toml::from_str(&text).unwrap();
+            let (shown, is_redacted) = config.redacted();
+            let text = shown.to_toml().unwrap();
+            assert!(
+                text.contains(&format!("account_key = \"{expected}\"")),
+                "{text}"
+            );
+            assert_eq!(is_redacted, account_key != expected);
+        };
+        check("keys/account", "keys/account");
+        check(&format!("0x{}", "ac09".repeat(16)), REDACTED);
     }
 
     #[test]

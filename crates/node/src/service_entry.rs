@@ -7,7 +7,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use http::{HeaderName, HeaderValue};
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
+
+/// The place that stands for "this node's own address" in BDNS; the SDK replaces it.
+pub(crate) const ORIGIN: &str = "$ORIGIN";
 
 /// An entry of BDNS. `Debug` shows no values of headers.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +37,15 @@ pub struct ServiceWithHeaders {
 }
 
 impl ServiceEntry {
+    /// Whether clients can use the address: `http` or `https`, or the node's own (`$ORIGIN`).
+    #[must_use]
+    pub fn is_address(&self) -> bool {
+        let (Self::Url(url) | Self::WithHeaders(ServiceWithHeaders { url, .. })) = self;
+        // Any address in the place of the node's own.
+        let url = Url::parse(&url.replace(ORIGIN, "http://localhost"));
+        url.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    }
+
     /// What is wrong with the headers, if anything; their values are not repeated.
     pub(crate) fn trouble(&self) -> Option<String> {
         let Self::WithHeaders(entry) = self else {
@@ -114,6 +127,40 @@ mod tests {
         ] {
             let error = parse(wrong).unwrap_err();
             assert!(error.contains("an address as text, or a table"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_one_that_clients_can_use() {
+        let check = |url: &str, expected: bool| {
+            let with_headers = ServiceEntry::WithHeaders(ServiceWithHeaders {
+                url: url.to_owned(),
+                headers: BTreeMap::new(),
+            });
+            for entry in [ServiceEntry::from(url), with_headers] {
+                assert_eq!(entry.is_address(), expected, "{entry:?}");
+            }
+        };
+        for good in [
+            "$ORIGIN",
+            "$ORIGIN/copy",
+            "https://bricks.example",
+            "http://127.0.0.1:8080/",
+            "http://me:word@bricks.example/x?key=value",
+        ] {
+            check(good, true);
+        }
+        for wrong in [
+            "",
+            "nonsense",
+            "ftp://x",
+            "bricks.example",
+            "bricks.example:8080",
+            "https://",
+            "//bricks.example",
+            "$origin",
+        ] {
+            check(wrong, false);
         }
     }
 

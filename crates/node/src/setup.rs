@@ -15,10 +15,11 @@ use crate::config_origin::{Origin, Origins};
 use crate::control::Control;
 use crate::data_folder;
 use crate::domains::{DomainTable, Domains};
-use crate::limits::{Limits, Source};
+use crate::limits::{Limits, Quotas, Source};
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::service_manager;
+use crate::socket_address;
 use crate::tls::Tls;
 use crate::traces::{Sender, Tracing};
 
@@ -29,7 +30,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = socket_address::parse)]
     pub listen: Option<SocketAddr>,
     /// Configuration file (TOML); none is needed
     #[arg(long, value_name = "FILE")]
@@ -168,8 +169,12 @@ impl Setup {
         let domains = Domains::new(table);
         let data = &config.node.data;
         data_folder::prepare(data)?;
-        let control = Control::open(data).with_context(|| data_folder::unusable(data))?;
+        data_folder::warn_if_open(data);
+        data_folder::require_control(data)?;
+        let control =
+            Control::open(data).map_err(|error| data_folder::control_unusable(data, error))?;
         restore_domains(&config, args.logs, &control, &domains)?;
+        warn_of_grants(&config, &domains);
         let access = Access::new(control.clone(), domains.clone(), &config.access)
             .context("no HTTP client for the issuers of access.oidc")?;
         let limits = Limits::new(control.clone(), domains.clone(), &config.limits);
@@ -255,6 +260,14 @@ fn restore_domains(
     Ok(())
 }
 
+/// Says which grants give nothing as long as the node has no domain of their name.
+fn warn_of_grants(config: &Config, domains: &Domains) {
+    let has_domain = |name: &str| domains.find(name).is_some();
+    for line in config.access.strange_grants(has_domain) {
+        tracing::warn!("{line}");
+    }
+}
+
 /// Refuses quotas that were set while the node ran before and could not be set now: without them
 /// everybody might fill the disk of a node that listens elsewhere by now.
 fn judge_set_quotas(
@@ -276,9 +289,23 @@ fn judge_set_quotas(
                      as the reason says"
                 )
             })?;
+            warn_of_configured(name, &limits.configured(name), &limits.of_domain(name));
         }
     }
     Ok(())
+}
+
+/// Says that configured quotas of a domain do not count while others are set: whoever has changed
+/// them in the file would wait for their effect.
+fn warn_of_configured(name: &Domain, configured: &Quotas, set: &Quotas) {
+    if !configured.is_unlimited() && configured != set {
+        tracing::warn!(
+            domain = %name,
+            "the configured quotas of domain {name} do not count: others were set with `kiln admin \
+             quotas set`; `kiln admin quotas show {name}` shows both, `kiln admin quotas clear {name}` \
+             puts the configured ones back"
+        );
+    }
 }
 
 /// What an ApiHub's own configuration says, unless ours says otherwise.

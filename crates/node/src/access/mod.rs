@@ -26,7 +26,7 @@ use crate::domains::{Anchoring, Domains};
 use crate::error::ApiError;
 use crate::limits::Quotas;
 use crate::peer::Peer;
-use crate::process::clock_ms;
+use crate::system::clock_ms;
 
 pub use caller::{Caller, Principal};
 pub use key_text::{KeyId, KeyText, KeyTextError};
@@ -303,9 +303,15 @@ impl Access {
         let who = caller.principal().to_string();
         if *caller.principal() == Principal::Anonymous {
             self.note("refused.no-credential", &who, caller.address(), name);
+            // What is done to the node itself is done on the admin listener.
+            let token = if matches!(right, Right::Operate | Right::Administer) {
+                "the node's admin token as Authorization: Bearer, or "
+            } else {
+                ""
+            };
             return unauthorized(format!(
-                "this needs a credential with the right to {needed}{place}: send an API key as \
-                 x-api-key or as Authorization: Bearer"
+                "this needs a credential with the right to {needed}{place}: send {token}an API key \
+                 as x-api-key or as Authorization: Bearer"
             ));
         }
         self.note("refused.not-allowed", &who, caller.address(), name);

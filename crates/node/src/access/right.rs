@@ -183,6 +183,19 @@ impl Grant {
     pub fn allows(&self, domain: &Domain, right: Right) -> bool {
         self.role.allows(right) && self.domain.holds(domain)
     }
+
+    /// Why the grant gives nothing wherever it is given, if it does not.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let is_of_node = self.role.allows(Right::Operate);
+        let is_void = is_of_node && self.domain != Scope::All;
+        is_void.then(|| {
+            format!(
+                "{self} gives nothing: the role {role} is one in the node itself, and counts only \
+                 where the domain is *, as in *:{role}",
+                role = self.role
+            )
+        })
+    }
 }
 
 impl fmt::Display for Role {
@@ -265,6 +278,27 @@ impl FromStr for Grant {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn roles_in_the_node_are_of_no_domain() {
+        for (text, is_void) in [
+            ("default:read", false),
+            ("default:write", false),
+            ("default:anchor", false),
+            ("default:operate", true),
+            ("default:administer", true),
+            ("*:operate", false),
+            ("*:administer", false),
+        ] {
+            let grant: Grant = text.parse().unwrap();
+            let trouble = grant.trouble();
+            assert_eq!(trouble.is_some(), is_void, "{text}");
+            let (_, role) = text.split_once(':').unwrap();
+            assert!(
+                trouble.is_none_or(|it| it.contains(text) && it.contains(&format!("*:{role}")))
+            );
+        }
+    }
 
     #[test]
     fn a_grant_is_read_as_it_is_written() {

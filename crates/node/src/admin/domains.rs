@@ -20,7 +20,8 @@ use crate::domain_config::DomainConfig;
 use crate::domains::{Anchoring, DomainTable};
 use crate::error::ApiError;
 use crate::front::typed_json;
-use crate::process::clock_ms;
+use crate::limits::Source;
+use crate::system::clock_ms;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,19 +66,50 @@ async fn show(
 ) -> Result<Response, ApiError> {
     let (name, anchoring) = known(&node, &name)?;
     let mut shown = summary(&node, &node.domains.table(), &name);
-    if let (Some(shown), Anchoring::Here(config)) = (shown.as_object_mut(), anchoring) {
-        let whole = Config {
+    let Some(fields) = shown.as_object_mut() else {
+        return Ok(typed_json(StatusCode::OK, &shown));
+    };
+    let source = node.limits.source(&name);
+    fields.insert("quotasSource".to_owned(), json!(source));
+    if let Anchoring::Here(config) = anchoring {
+        let mut whole = Config {
             domains: vec![config.as_ref().clone()],
             ..Config::default()
         };
+        put_quotas_in_force(&node, &mut whole);
         let (whole, _) = whole.redacted();
         for config in &whole.domains {
-            shown.insert("settings".to_owned(), json!(config));
+            fields.insert("settings".to_owned(), json!(config));
             let toml = toml::to_string_pretty(config).map_err(super::unshowable)?;
-            shown.insert("toml".to_owned(), json!(toml));
+            let remark = match source {
+                Source::Set => format!("# quota: {}\n", quotas_origin(&name)),
+                Source::Configured => String::new(),
+            };
+            fields.insert("toml".to_owned(), json!(remark + &toml));
         }
     }
     Ok(typed_json(StatusCode::OK, &shown))
+}
+
+/// Shows the quotas that are in force in the place of those that were configured; gives the domains
+/// whose quotas were set.
+pub(super) fn put_quotas_in_force(node: &NodeState, shown: &mut Config) -> Vec<Domain> {
+    let mut set = Vec::new();
+    for domain in &mut shown.domains {
+        if node.limits.source(&domain.name) == Source::Set {
+            domain.quota = node.limits.of_domain(&domain.name);
+            set.push(domain.name.clone());
+        }
+    }
+    set
+}
+
+/// Where quotas come from that were set, in words.
+pub(super) fn quotas_origin(name: &Domain) -> String {
+    format!(
+        "set with `kiln admin quotas set`; what is configured does not count until `kiln admin quotas \
+         clear {name}`"
+    )
 }
 
 async fn add(

@@ -20,7 +20,7 @@ use crate::domains::Domains;
 use crate::error::ApiError;
 use crate::front::typed_json;
 use crate::limits::Quotas;
-use crate::process::clock_ms;
+use crate::system::clock_ms;
 
 /// What a key is to be.
 #[derive(Deserialize)]
@@ -55,7 +55,7 @@ async fn create(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let wish: Wish = parse_request(&body)?;
-    require_domains(&node.domains, &wish.grants)?;
+    require_use(&node.domains, &wish.grants)?;
     detached(async move {
         let now_ms = clock_ms();
         let in_ms = |seconds: u64| now_ms.saturating_add(seconds.saturating_mul(1_000));
@@ -95,8 +95,11 @@ async fn revoke(
     .await
 }
 
-/// A domain that is not there is more likely mistyped than to come.
-fn require_domains(domains: &Domains, grants: &[Grant]) -> Result<(), ApiError> {
+/// Refuses grants that give nothing. A domain that is not there is more likely mistyped than to come.
+fn require_use(domains: &Domains, grants: &[Grant]) -> Result<(), ApiError> {
+    if let Some(trouble) = grants.iter().find_map(Grant::trouble) {
+        return Err(ApiError::bad_request(trouble));
+    }
     let unknown = grants.iter().find_map(|grant| match &grant.domain {
         Scope::Domain(domain) if domains.find(domain.as_str()).is_none() => Some(domain),
         _ => None,

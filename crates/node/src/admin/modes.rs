@@ -16,8 +16,8 @@ use crate::access::Caller;
 use crate::control::{Control, ControlError};
 use crate::error::ApiError;
 use crate::front::typed_json;
-use crate::process::clock_ms;
 use crate::read_only::ReadOnly;
+use crate::system::clock_ms;
 
 /// The setting in `control.db`; absent is off.
 const SETTING: &str = "read_only";

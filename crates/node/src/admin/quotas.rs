@@ -20,7 +20,7 @@ use crate::access::Caller;
 use crate::error::ApiError;
 use crate::front::typed_json;
 use crate::limits::Quotas;
-use crate::process::clock_ms;
+use crate::system::clock_ms;
 
 /// Quotas by name; a name with `null` is no limit.
 #[derive(Deserialize)]

@@ -14,7 +14,7 @@ use crate::access::Caller;
 use crate::control::Control;
 use crate::error::ApiError;
 use crate::front::typed_json;
-use crate::process::clock_ms;
+use crate::system::clock_ms;
 
 /// What operators do with a scrub.
 pub trait ScrubSwitch: Send + Sync + 'static {

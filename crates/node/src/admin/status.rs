@@ -43,12 +43,19 @@ async fn status(State(node): State<Arc<NodeState>>) -> Response {
     typed_json(StatusCode::OK, &status)
 }
 
-/// Secrets are left out. Domains that were added while the node ran are not in it. A value that is not
-/// in `origins` is the default.
+/// Secrets are left out. Domains that were added while the node ran are not in it; quotas that were set
+/// are. A value that is not in `origins` is the default.
 async fn config(State(node): State<Arc<NodeState>>) -> Result<Response, ApiError> {
-    let (config, _) = node.config.redacted();
+    let (mut config, _) = node.config.redacted();
+    let set = domains::put_quotas_in_force(&node, &mut config);
     let toml = config.to_toml().map_err(unshowable)?;
-    let origins = node.origins.in_words();
+    let mut origins = json!(node.origins.in_words());
+    for name in &set {
+        let key = format!("domain.quota of {:?}", name.as_str());
+        if let Some(origins) = origins.as_object_mut() {
+            origins.insert(key, json!(domains::quotas_origin(name)));
+        }
+    }
     let config = json!({ "config": config, "toml": toml, "origins": origins });
     Ok(typed_json(StatusCode::OK, &config))
 }

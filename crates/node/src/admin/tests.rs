@@ -375,6 +375,25 @@ async fn a_key_does_what_its_role_allows_on_the_whole_node_only() {
 }
 
 #[tokio::test]
+async fn keys_are_made_only_with_grants_that_give_something() {
+    let asked = Asked::new();
+    for (domain, role, status, part) in [
+        ("default", "anchor", 201, "default"),
+        ("*", "operate", 201, "operate"),
+        ("default", "operate", 400, "*:operate"),
+        ("default", "administer", 400, "*:administer"),
+        ("nosuch", "read", 400, "no domain nosuch"),
+    ] {
+        let grant = json!({ "domain": domain, "role": role });
+        let body = json!({ "name": "w", "grants": [grant] }).to_string();
+        let (found, answer) = asked.ask(Method::POST, "/admin/v1/keys", &[], &body).await;
+        assert_eq!(found, status, "{domain}:{role} {answer}");
+        assert!(answer.contains(part), "{domain}:{role} {answer}");
+    }
+    assert_eq!(asked.control.keys().unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn guessing_is_slowed_and_recorded() {
     let asked = Asked::new();
     let wrong = [("authorization", "Bearer kiln_admin_wrong")];

@@ -66,8 +66,48 @@ fn a_value_of_a_wrong_kind_is_refused_for_every_key_wherever_it_stands() {
 }
 
 /// Values of the right kind that are wrong all the same: section, key, value, and what is allowed.
-const WRONG: [(&str, &str, &str, &str); 27] = [
-    ("node", "listen", "\"8080\"", "socket address"),
+const WRONG: [(&str, &str, &str, &str); 37] = [
+    ("node", "listen", "\"8080\"", "such as 127.0.0.1:8080"),
+    (
+        "node",
+        "listen",
+        "\"localhost:8080\"",
+        "such as 127.0.0.1:8080",
+    ),
+    (
+        "node",
+        "hosts",
+        "[\"https://node.example:8443/\"]",
+        "without scheme, port and path",
+    ),
+    ("node", "hosts", "[\"node.example:8443\"]", "node.example"),
+    ("node", "hosts", "[\"a.example\", \"\"]", "node.example"),
+    (
+        "admin",
+        "hosts",
+        "[\"ops.example/\"]",
+        "without scheme, port and path",
+    ),
+    ("cors", "origins", "[\"wallet.example\"]", "scheme and host"),
+    ("cors", "origins", "[\"*\"]", "leave the list empty"),
+    (
+        "cors",
+        "origins",
+        "[\"https://wallet.example/\"]",
+        "without a path",
+    ),
+    (
+        "admin",
+        "listen",
+        "\"localhost:8081\"",
+        "such as \"127.0.0.1:8081\"",
+    ),
+    (
+        "metrics",
+        "listen",
+        "\"localhost:9090\"",
+        "such as 127.0.0.1:9090",
+    ),
     ("node", "listen", "\"0.0.0.0:1\"", "tls.certificate"),
     ("node", "log_format", "\"xml\"", "json"),
     ("node", "trusted_proxies", "[\"10.0.0.0/33\"]", "IP"),
@@ -182,6 +222,12 @@ fn a_wrong_domain_or_issuer_is_named_with_its_value() {
     ] {
         check(&issuer(more), &parts);
     }
+    let of_node = issuer("").replace(
+        "domain = \"*\", role = \"read\"",
+        "domain = \"default\", role = \"operate\"",
+    );
+    let parts = ["access.oidc.rule", "default:operate", "*:operate"];
+    check(&of_node, &parts);
     let twice = format!("{}\n{}", issuer(""), issuer(""));
     check(
         &twice,
@@ -210,8 +256,32 @@ fn a_wrong_domain_or_issuer_is_named_with_its_value() {
         &certificate("fingerprint = \"00\""),
         &["fingerprint", "64 hex digits"],
     );
+    let of_node = certificate("san = \"dns:a\"").replace(
+        "domain = \"*\", role = \"read\"",
+        "domain = \"default\", role = \"administer\"",
+    );
+    let parts = ["access.certificate.grants", "lab", "*:administer"];
+    check(&of_node, &parts);
     let grants = certificate("san = \"dns:a\"").replace("role = \"read\"", "role = \"owner\"");
     check(&grants, &["owner", "administer"]);
+}
+
+#[test]
+fn services_that_no_client_can_use_are_named_with_their_place() {
+    for (key, entries, part) in [
+        ("brick_storages", "[\"nonsense\", \"ftp://x\"]", "[0]"),
+        ("brick_storages", "[\"$ORIGIN\", \"ftp://x\"]", "[1]"),
+        ("anchoring_services", "[\"anchors.example\"]", "[0]"),
+        ("replicas", "[{ url = \"\", headers = {} }]", "[0]"),
+        ("notifications", "[\"https://\"]", "[0]"),
+    ] {
+        let text = format!("[[domain]]\nname = \"one\"\n{key} = {entries}");
+        let said = complaint(&text, &[]).unwrap();
+        let place = format!("domain one: {key}{part}");
+        for part in [place.as_str(), "http://", "$ORIGIN", "kiln.toml"] {
+            assert!(said.contains(part), "{part} is not in {said}");
+        }
+    }
 }
 
 #[test]

@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::budget::BodyBudget;
-use crate::config::LimitsConfig;
+use crate::limits_config::LimitsConfig;
 use crate::peer::Peer;
 use crate::tls::Tls;
 use exchanges::{Exchanges, Overdue};

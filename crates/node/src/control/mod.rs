@@ -8,6 +8,7 @@
 //! [`LOOK_EVERY`] (keys and quotas of domains, which are kept in memory) or at once (all else).
 
 mod audit;
+mod check;
 mod copy;
 mod domains;
 mod keys;
@@ -25,8 +26,12 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use thiserror::Error;
 
+use crate::data_folder::OWNER_ONLY;
+use crate::folder::create_folder;
+
 pub(crate) use audit::hex;
 pub use audit::{AuditCheck, AuditRecord, Broken, Event};
+pub use check::check_control;
 pub use copy::copy_control;
 pub use keys::{ApiKey, KeyRefusal, NewKey};
 pub(crate) use refusals::Refusal;
@@ -36,7 +41,7 @@ use quotas::SetQuotas;
 use refusals::Refusals;
 
 /// Name of the file in the data folder.
-const FILE: &str = "control.db";
+pub(crate) const FILE: &str = "control.db";
 /// How often the file is looked at for changes by other processes, and refusals are written.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
 /// How long a call waits for another process that writes.
@@ -77,7 +82,8 @@ pub enum ControlError {
     OutOfSpace,
     /// A later version of this program wrote the file.
     #[error(
-        "control.db has format {found}, this version of kiln knows up to {known}; use the version that wrote it"
+        "control.db has format {found}, this version of kiln knows up to {known}; use the version that wrote it, \
+         or restore it from a backup"
     )]
     Newer {
         /// The format of the file.
@@ -86,7 +92,10 @@ pub enum ControlError {
         known: i64,
     },
     /// The file is a database of something else.
-    #[error("control.db is not a control database of kiln; put back the right file")]
+    #[error(
+        "control.db is not a control database of kiln; put back the right file, or restore it from a \
+         backup"
+    )]
     Foreign,
     /// A stored value cannot be read.
     #[error("control.db holds a value that cannot be read: {0}")]
@@ -218,6 +227,28 @@ impl std::fmt::Debug for Control {
     }
 }
 
+/// The format of the data folder's `control.db` and the newest that there is; `None` when the folder
+/// has none. Changes nothing.
+///
+/// # Errors
+/// [`ControlError`]; a newer format is one.
+pub fn control_format(data: &Path) -> Result<Option<(i64, i64)>, ControlError> {
+    let path = data.join(FILE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let format = schema::format_of(&connect(&path)?)?;
+    Ok(Some((format, schema::newest())))
+}
+
+/// Brings the data folder's `control.db` to the newest format, as [`Control::open`] does.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn migrate_control(data: &Path) -> Result<(), ControlError> {
+    schema::migrate(&mut connect(&data.join(FILE))?)
+}
+
 /// Tells a full disk from all else.
 fn full(error: ControlError) -> ControlError {
     match error {
@@ -263,7 +294,7 @@ fn create(path: &Path) -> std::io::Result<()> {
         return Ok(());
     }
     let is_new = !folder.exists();
-    std::fs::create_dir_all(folder)?;
+    create_folder(folder, OWNER_ONLY)?;
     if is_new {
         tracing::info!(folder = %folder.display(), "created the data folder");
     }
@@ -274,11 +305,7 @@ fn create(path: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
         made => made?.sync_all()?,
     }
-    File::open(folder)?.sync_all()?;
-    match folder.parent() {
-        Some(above) if is_new && above != Path::new("") => File::open(above)?.sync_all(),
-        _ => Ok(()),
-    }
+    File::open(folder)?.sync_all()
 }
 
 /// Runs on a thread of its own, not on the blocking pool, which may be busy with slow reads.

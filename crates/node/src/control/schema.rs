@@ -60,22 +60,10 @@ const STEPS: [&str; 3] = [
 
 /// Brings the file to the newest format, one step at a time, each whole or not at all.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), ControlError> {
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
     loop {
         // Two processes that start at once take turns.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let format: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        let id: i32 = transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
-        let tables: i64 =
-            transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        let is_new = format == 0 && id == 0 && tables == 0;
-        if id != APPLICATION_ID && !is_new {
-            return Err(ControlError::Foreign);
-        }
-        if format > known {
-            let found = format;
-            return Err(ControlError::Newer { found, known });
-        }
+        let format = format_of(&transaction)?;
         let step = usize::try_from(format)
             .ok()
             .and_then(|step| STEPS.get(step));
@@ -87,4 +75,27 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), ControlError> {
         transaction.pragma_update(None, "user_version", format + 1)?;
         transaction.commit()?;
     }
+}
+
+/// The newest format.
+pub(super) fn newest() -> i64 {
+    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
+}
+
+/// The format of a file of ours; 0 for an empty one.
+pub(super) fn format_of(connection: &Connection) -> Result<i64, ControlError> {
+    let format: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let is_new = format == 0 && id == 0 && tables == 0;
+    if id != APPLICATION_ID && !is_new {
+        return Err(ControlError::Foreign);
+    }
+    let known = newest();
+    if format > known {
+        let found = format;
+        return Err(ControlError::Newer { found, known });
+    }
+    Ok(format)
 }

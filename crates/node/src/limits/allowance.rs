@@ -9,7 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use keyssi::Domain;
 
-use super::tally::{Daily, Limited, Refused};
+use super::tally::{Daily, Limited, Refused, Subject};
 use super::{Limits, counted};
 use crate::clock_ms;
 use crate::error::ApiError;
@@ -108,6 +108,12 @@ impl Allowance {
     pub fn limits_bricks(&self, domain: &Domain) -> bool {
         let of_domain = self.0.limits.of_domain(domain).bricks_per_day;
         self.0.caller.limits(Daily::Bricks) || of_domain.is_some()
+    }
+
+    /// Whether the caller shares what he may store with others: those without a credential do.
+    #[must_use]
+    pub fn shares_storage(&self) -> bool {
+        matches!(self.0.caller.subject, Subject::Address(_))
     }
 
     /// What the bricks of a put must fit into.

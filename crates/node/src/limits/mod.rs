@@ -29,10 +29,10 @@ pub(crate) use tally::Refused;
 
 use crate::access::{Caller, Principal};
 use crate::clock_ms;
-use crate::config::LimitsConfig;
 use crate::control::{Control, ControlError, Event};
 use crate::domains::{Anchoring, Domains};
 use crate::error::ApiError;
+use crate::limits_config::LimitsConfig;
 
 use tally::{Day, Limited, Subject, Tallies};
 

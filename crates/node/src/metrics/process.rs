@@ -4,7 +4,7 @@
 use std::fs;
 
 use super::sampled::{Family, Kind, Samples, sampled};
-use crate::process::clock_ms;
+use crate::system::clock_ms;
 
 /// Clock ticks per second in `/proc/self/stat`: the same on every Linux that we run on, whatever
 /// the kernel's own tick is.

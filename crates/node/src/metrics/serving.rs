@@ -13,9 +13,9 @@ use tower::ServiceExt;
 
 use super::Metrics;
 use crate::budget::BodyBudget;
-use crate::config::LimitsConfig;
 use crate::error::ApiError;
 use crate::guard::{Guard, Way};
+use crate::limits_config::LimitsConfig;
 use crate::listener;
 use crate::peer::Peer;
 
@@ -59,7 +59,7 @@ pub(crate) async fn serve(
         );
         let routes = routes.clone();
         async move {
-            if let Err(refusal) = admitted {
+            if let Err((_, refusal)) = admitted {
                 return refusal.into_response();
             }
             match routes.oneshot(request).await {

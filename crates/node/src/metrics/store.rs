@@ -3,7 +3,7 @@
 use prometheus::core::Collector;
 
 use super::sampled::{Family, Kind, Samples, sampled_of};
-use crate::process::clock_ms;
+use crate::system::clock_ms;
 
 /// How every name of these begins.
 const PREFIX: &str = "kiln_store_";

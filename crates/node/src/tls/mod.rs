@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::peer::ClientCertificate;
-use crate::process::clock_ms;
+use crate::system::clock_ms;
 use crate::tls_config::TlsConfig;
 use material::Files;
 pub use material::TlsError;

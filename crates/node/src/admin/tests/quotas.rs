@@ -95,3 +95,45 @@ async fn quotas_that_cannot_be_kept_change_nothing() {
     assert_eq!(asked.control.quotas_of(&domain), None);
     assert_eq!(asked.control.audit(None, 100).unwrap(), []);
 }
+
+#[tokio::test]
+async fn the_settings_that_are_shown_are_those_in_force() {
+    let asked = Asked::new();
+    let get = async |path: &str| {
+        let (status, answer) = asked.ask(Method::GET, path, &[], "").await;
+        assert_eq!(status, 200, "{answer}");
+        serde_json::from_str::<Value>(&answer).unwrap()
+    };
+    let (domain, config) = ("/admin/v1/domains/default", "/admin/v1/config");
+    let key = "domain.quota of \"default\"";
+    let shown = get(domain).await;
+    assert_eq!(shown["quotasSource"], "configured");
+    assert_eq!(shown["settings"].get("quota"), None);
+    assert_eq!(get(config).await["origins"].get(key), None);
+
+    let whole = r#"{"quotas":{"storageBytes":50000}}"#;
+    let quotas = format!("{domain}/quotas");
+    let (status, answer) = asked.ask(Method::PUT, &quotas, &[], whole).await;
+    assert_eq!(status, 200, "{answer}");
+    let expected = json!({ "storage_bytes": 50_000 });
+    let shown = get(domain).await;
+    assert_eq!(shown["quotasSource"], "set");
+    assert_eq!(shown["settings"]["quota"], expected);
+    let toml = shown["toml"].as_str().unwrap();
+    for part in [
+        "storage_bytes = 50000",
+        "# quota: set with",
+        "clear default",
+    ] {
+        assert!(toml.contains(part), "{toml}");
+    }
+    // It is a domain of a configuration still.
+    assert!(toml.parse::<toml::Table>().is_ok(), "{toml}");
+    let shown = get(config).await;
+    assert_eq!(shown["config"]["domain"][0]["quota"], expected);
+    let origin = shown["origins"][key].as_str().unwrap();
+    assert!(
+        origin.contains("kiln admin quotas clear default"),
+        "{origin}"
+    );
+}
