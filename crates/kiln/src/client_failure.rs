@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 
+use causes::with_causes;
 use client::dsus::DsuError;
 use client::{AnchorRefusal, ClientError, HeadError};
 use dsu::{Change, EditError, OpenMapError, VersionlessParseError};
@@ -39,13 +40,6 @@ impl From<HeadError> for Failure {
 /// The exit code of a failure with a DSU, for reports of many.
 pub(crate) fn exit_of(error: &DsuError) -> Exit {
     of_dsu(error).0
-}
-
-/// An error with its causes in one line. Layers that only repeat the one below are left out.
-pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let mut texts: Vec<String> = chain(error).map(ToString::to_string).collect();
-    texts.dedup();
-    texts.join(": ")
 }
 
 /// Messages of conflicts name every path and what each side did, however many they are.

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use clap::Args;
 use etcetera::BaseStrategy;
+use reqwest::Certificate;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -36,10 +37,45 @@ pub(crate) const NODE_OPTIONS: [&str; 6] = [
     "passphrase_file",
 ];
 
+/// Those that have no meaning for a command on the stores of a stopped node, which talks to nobody.
+pub(crate) const LOCAL_OPTIONS: [&str; 7] = [
+    "state",
+    "node",
+    "api_key_file",
+    "ca_file",
+    "keyring",
+    "identity",
+    "passphrase_file",
+];
+
+/// Those that have no meaning for a command that needs no key of a DSU.
+pub(crate) const KEY_OPTIONS: [&str; 3] = ["keyring", "identity", "passphrase_file"];
+
+/// The variable that names the node's data folder.
+pub(crate) const DATA_VARIABLE: &str = "KILN_DATA";
+
+/// The node's data folder where none is named, as for `kiln serve`.
+pub(crate) const DATA_DEFAULT: &str = "kiln-data";
+
 /// The variable that holds the API key for the node.
 const API_KEY_VARIABLE: &str = "KILN_API_KEY";
 
 const HEADING: &str = "Common options";
+
+/// Which data folder. `kiln admin` has an option of its own for it, which may stand anywhere among
+/// its subcommands.
+#[derive(Args)]
+pub(crate) struct DataArgs {
+    /// The node's data folder
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = DATA_VARIABLE,
+        hide_env_values = true,
+        default_value = DATA_DEFAULT
+    )]
+    pub(crate) data: PathBuf,
+}
 
 /// The shared options. Values are judged where they are used, so that a wrong one stops no
 /// command that has no use for it.
@@ -162,6 +198,27 @@ impl Common {
             let message = format!("--ca-file {} cannot be read", path.display());
             Failure::io(message, error)
         })
+    }
+
+    /// The same, each by itself, for a connection that is made here.
+    ///
+    /// # Errors
+    /// As [`Self::authorities`]; [`Exit::Usage`] if the file holds something else.
+    pub(crate) fn certificates(&self) -> Result<Vec<Certificate>, Failure> {
+        let Some(path) = &self.ca_file else {
+            return Ok(Vec::new());
+        };
+        let refused = |what: &str| {
+            let message = format!("--ca-file {} {what}", path.display());
+            Failure::new(Exit::Usage, message)
+                .next("name a file with the certificates of authorities, as PEM")
+        };
+        let found = Certificate::from_pem_bundle(&self.authorities()?)
+            .map_err(|error| refused("is malformed").because(error))?;
+        if found.is_empty() {
+            return Err(refused("holds no certificates"));
+        }
+        Ok(found)
     }
 
     /// The keyring's file, whether or not it exists.

@@ -258,8 +258,11 @@ fn inner(sample: &str) -> Result<DsuPath, Failure> {
 }
 
 fn path(text: &str) -> Result<DsuPath, Failure> {
-    DsuPath::parse(text)
-        .map_err(|error| Failure::new(Exit::Local, format!("{text} is no path")).because(error))
+    DsuPath::parse(text).map_err(|error| {
+        Failure::new(Exit::Local, format!("{text} is no path"))
+            .because(error)
+            .next("report this as a fault of kiln")
+    })
 }
 
 /// A text for a shell.

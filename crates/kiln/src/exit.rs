@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use causes::with_causes;
 use serde_json::{Value, json};
 
 use crate::output::{self, Form, Output, printable};
@@ -133,14 +134,10 @@ impl Failure {
 
     /// The message with its causes, in one line.
     pub(crate) fn words(&self) -> String {
-        let mut text = self.message.clone();
-        let mut source = self.source.as_deref().map(|it| it as &dyn Error);
-        while let Some(cause) = source {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            source = cause.source();
+        match &self.source {
+            Some(cause) => format!("{}: {}", self.message, with_causes(&**cause)),
+            None => self.message.clone(),
         }
-        text
     }
 
     /// A failed operation on a local file or folder; a full disk has a code of its own.

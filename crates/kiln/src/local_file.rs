@@ -35,6 +35,45 @@ pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
+/// The name of a new file that only its owner may read, which is filled later: what is to be kept in it is
+/// made in between. An empty file has the name until then; it goes if it is not filled.
+pub(crate) struct Reserved {
+    path: PathBuf,
+    is_filled: bool,
+}
+
+/// Takes the name of a new file. What stands under the name already is kept.
+///
+/// # Errors
+/// Those of [`create_private`].
+pub(crate) fn reserve_private(path: &Path) -> Result<Reserved, Failure> {
+    create_private(path, b"")?;
+    Ok(Reserved {
+        path: path.to_owned(),
+        is_filled: false,
+    })
+}
+
+impl Reserved {
+    /// Puts this into the file, all at once; it is durable on return.
+    ///
+    /// # Errors
+    /// What failed; then there is no file.
+    pub(crate) fn fill(mut self, bytes: &[u8]) -> io::Result<()> {
+        replace_private(&self.path, bytes)?;
+        self.is_filled = true;
+        Ok(())
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if !self.is_filled {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
 /// Puts new contents in the place of a private file, all at once.
 ///
 /// # Errors
@@ -159,6 +198,24 @@ mod tests {
             1,
             "something was left behind"
         );
+    }
+
+    #[test]
+    fn a_name_is_taken_before_there_is_anything_to_keep() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        drop(reserve_private(&path).unwrap());
+        assert!(!path.exists(), "it was not filled");
+        let reserved = reserve_private(&path).unwrap();
+        let taken = reserve_private(&path).err().unwrap();
+        assert_eq!(taken.exit(), Exit::Conflict);
+        assert_eq!(fs::read(&path).unwrap(), b"");
+        reserved.fill(b"one").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(reserve_private(&path).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        assert!(reserve_private(&folder.path().join("none/key")).is_err());
     }
 
     #[test]

@@ -43,7 +43,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use node::ServeArgs;
 
-use crate::common::{CLIENT_OPTIONS, Common, NODE_OPTIONS};
+use crate::common::{CLIENT_OPTIONS, Common, LOCAL_OPTIONS, NODE_OPTIONS};
 use crate::exit::{Exit, Failure};
 
 /// Storage for health data: encrypted bricks, append-only anchors, unmodified OpenDSU wallets
@@ -140,7 +140,8 @@ Examples:
   kiln serve --apihub-root /opt/apihub         the domains of an ApiHub
   kiln serve --config kiln.toml --check-config
 
-When the node is ready it prints one line on stdout: listening on http://ADDR:PORT
+The node prints `listening on http://ADDR:PORT` on stdout when it is ready, then `admin on …` and
+`metrics on …` where there are such listeners.
 Environment: KILN__SECTION__KEY overrides a key of the file; KILN_LOG sets the log filter.";
 
 fn main() -> ExitCode {
@@ -166,7 +167,12 @@ fn run(cli: &Cli, matches: &ArgMatches) -> ExitCode {
             let served = node::serve(args, std::env::vars_os(), &services);
             return node::exit_code(served.map(|()| ExitCode::SUCCESS));
         }
-        Command::Store(command) => return node::exit_code(store::run(command, common.output())),
+        Command::Store(command) => {
+            if let Err(failure) = refuse_options(matches, &LOCAL_OPTIONS, "kiln store") {
+                return failure.report().into();
+            }
+            return node::exit_code(store::run(command, common.output()));
+        }
         Command::Admin(args) => refuse_options(matches, &NODE_OPTIONS, "kiln admin")
             .and_then(|()| admin::run(args, common)),
         Command::Backup(command) => backup::run(command, common),
@@ -178,7 +184,10 @@ fn run(cli: &Cli, matches: &ArgMatches) -> ExitCode {
         Command::Import(command) => import::run(command, common),
         Command::Demo(args) => demo::run(args, common),
         Command::Anchor(command) => anchor::run(command, common),
-        Command::Log(command) => log::run(command, common),
+        Command::Log(command) => {
+            let (name, options) = command.options_without_meaning();
+            refuse_options(matches, options, name).and_then(|()| log::run(command, common))
+        }
         Command::Witness(command) => refuse_client_options(matches, "kiln witness serve")
             .and_then(|()| witness::run(command)),
         Command::Registry(command) => registry::run(command, common),
@@ -202,11 +211,13 @@ fn start_logging(command: &Command) {
     }
 }
 
-/// The shared options are accepted everywhere; where one would do nothing, it is refused.
+/// For what serves.
 fn refuse_client_options(matches: &ArgMatches, command: &str) -> Result<(), Failure> {
     refuse_options(matches, &CLIENT_OPTIONS, command)
 }
 
+/// The parser takes the shared options everywhere. Where somebody could believe that one counts and it
+/// would do nothing, it is refused. A variable is not: it is set for all commands at once.
 fn refuse_options(matches: &ArgMatches, options: &[&str], command: &str) -> Result<(), Failure> {
     for &option in options {
         if matches.value_source(option) == Some(ValueSource::CommandLine) {

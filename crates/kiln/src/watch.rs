@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use causes::with_causes;
 use clap::Args;
 use client::dsus::{At, Difference, DsuError, Snapshot, compare, history};
 use client::{Client, ClientOptions, HeadMemory};
@@ -13,7 +14,7 @@ use dsu::{Depth, DsuPath, History, SeenHead};
 use keyssi::{AnchorId, AnchorValue, KeySsi};
 use serde_json::{Value, json};
 
-use crate::client_failure::{exit_of, with_causes};
+use crate::client_failure::exit_of;
 use crate::common::Common;
 use crate::context::{self, Context, key};
 use crate::dsu::arguments::refuse_two_from_stdin;

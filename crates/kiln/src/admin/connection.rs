@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::{Client, Method, StatusCode, header};
+use reqwest::{Certificate, Client, Method, StatusCode, header};
 use serde_json::Value;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use super::AdminArgs;
+use crate::common::Common;
 use crate::exit::{Exit, Failure};
 
 /// The longest wait for an answer. Waiting for writes in flight takes up to half a minute.
@@ -42,13 +43,14 @@ impl Service {
     ///
     /// # Errors
     /// As [`AdminNode::find`], but for several services.
-    pub(super) fn find(args: &AdminArgs) -> Result<Vec<Self>, Failure> {
+    pub(super) fn find(args: &AdminArgs, common: &Common) -> Result<Vec<Self>, Failure> {
+        let authorities = common.certificates()?;
         let found = match &args.url {
             Some(url) => vec![(String::new(), url.clone())],
             None => running(args)?,
         };
         let services = found.into_iter().map(|(name, url)| {
-            let node = AdminNode::at(parse(&url)?, &token_file(args))?;
+            let node = AdminNode::at(parse(&url)?, &token_file(args), authorities.clone())?;
             let name = format!("{url} ({name})");
             Ok(Self { name, node })
         });
@@ -61,13 +63,14 @@ impl AdminNode {
     ///
     /// # Errors
     /// [`Exit::Unreachable`] when no node runs on the data folder, [`Exit::Local`] when the token
-    /// cannot be read, [`Exit::Usage`] for a malformed address.
-    pub(super) fn find(args: &AdminArgs) -> Result<Self, Failure> {
+    /// cannot be read, [`Exit::Usage`] for a malformed address; those of `--ca-file`.
+    pub(super) fn find(args: &AdminArgs, common: &Common) -> Result<Self, Failure> {
+        let authorities = common.certificates()?;
         let base = match &args.url {
             Some(url) => parse(url)?,
             None => the_only(args)?,
         };
-        Self::at(base, &token_file(args))
+        Self::at(base, &token_file(args), authorities)
     }
 
     /// The process that serves a store (`anchors` or `bricks`) of the data folder; `None` when none
@@ -81,12 +84,17 @@ impl AdminNode {
             !name.ends_with("-anchors") && !name.ends_with("-bricks")
                 || name.ends_with(&format!("-{store}"))
         });
-        found
-            .map(|(_, address)| Self::at(parse(&address)?, &data.join(TOKEN_FILE)))
-            .transpose()
+        // What a node writes into its data folder is the address of a listener without TLS.
+        let at = |address: String| {
+            let token = data.join(TOKEN_FILE);
+            Self::at(parse(&address)?, &token, Vec::new())
+        };
+        found.map(|(_, address)| at(address)).transpose()
     }
 
-    fn at(base: Url, path: &Path) -> Result<Self, Failure> {
+    /// `authorities` are believed besides those of this machine: a proxy may speak TLS before the
+    /// listener.
+    fn at(base: Url, path: &Path, authorities: Vec<Certificate>) -> Result<Self, Failure> {
         let token = node::load_key_file(path).map_err(|error| {
             Failure::new(Exit::Local, "the admin token cannot be used")
                 .because(error)
@@ -102,12 +110,16 @@ impl AdminNode {
                 .connect_timeout(CONNECT_TIME_MAX)
                 .timeout(ANSWER_TIME_MAX)
         };
-        // A machine without a list of authorities can still be asked in clear.
+        // A machine without a list of authorities can still ask in clear, and those that the given
+        // ones vouch for.
         let http = builder()
+            .tls_certs_merge(authorities.clone())
             .build()
-            .or_else(|_| builder().tls_certs_only([]).build())
+            .or_else(|_| builder().tls_certs_only(authorities).build())
             .map_err(|error| {
-                Failure::new(Exit::Local, "no connection can be prepared").because(error)
+                Failure::new(Exit::Local, "no connection can be prepared")
+                    .because(error)
+                    .next("check the certificates of authorities: those of this machine and --ca-file")
             })?;
         Ok(Self {
             http,
@@ -168,7 +180,10 @@ impl AdminNode {
             return Ok(value);
         }
         let message = value.get("message").and_then(Value::as_str);
-        Err(message.map_or_else(|| self.foreign(), |message| self.refused(status, message)))
+        Err(message.map_or_else(
+            || self.foreign(),
+            |message| self.refused(path, status, message),
+        ))
     }
 
     /// What answers is no admin listener.
@@ -178,7 +193,8 @@ impl AdminNode {
             .next("check the address: the node prints it as `admin on http://…` when it starts")
     }
 
-    fn refused(&self, status: StatusCode, message: &str) -> Failure {
+    /// What a refusal of a path below `/admin/v1/` means.
+    fn refused(&self, path: &str, status: StatusCode, message: &str) -> Failure {
         if status == StatusCode::UNAUTHORIZED {
             let text = format!(
                 "the node at {} does not take the credential in {}: {message}",
@@ -192,6 +208,9 @@ impl AdminNode {
                 Exit::WrongKey,
                 "use the admin token, or a key with the role",
             ),
+            404 if path.starts_with("keys/") => {
+                (Exit::NotFound, "`kiln admin keys list` shows the keys")
+            }
             404 => (
                 Exit::NotFound,
                 "`kiln admin status` and `kiln admin domains list` show what is there",

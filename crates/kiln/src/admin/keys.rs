@@ -1,13 +1,18 @@
 //! `kiln admin keys`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::AdminNode;
+use super::quotas::{Limit, limit};
 use super::status::shown;
 use crate::duration;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::local_file::reserve_private;
 use crate::output::{self, Form, Output, printable};
 use crate::utc;
 
@@ -31,13 +36,16 @@ pub(super) enum KeysCommand {
 
 const CREATE_HELP: &str = "\
 Examples:
-  kiln admin keys create ward-7 --grant default:anchor --expires-in 90d > ward-7.key
-  kiln admin keys create auditor --grant '*:read'
+  kiln admin keys create ward-7 --grant default:anchor --expires-in 90d --out ward-7.key
+  kiln admin keys create auditor --grant '*:read' --bytes-down-per-day 50_000_000_000
   kiln admin keys create on-call --grant '*:operate'
 
 Roles: read; write (read, bricks); anchor (all that a wallet does); operate (status, read-only mode);
 administer (operate, and say who may do what). The last two give no right on data.
-Only the key goes to stdout. Use it with KILN_API_KEY, --api-key-file, or the header x-api-key.";
+The key goes into the file of --out, which is made before the key is, and its id to stdout; without --out
+only the key does. Use it with KILN_API_KEY, --api-key-file, or the header x-api-key. A file with it must
+be of mode 0600: with > the shell makes one that others can read.
+A quota is a whole number, as in kiln.toml; left out, or `none`, there is no limit.";
 
 /// What a key is to be.
 #[derive(Args)]
@@ -48,33 +56,36 @@ pub(super) struct CreateArgs {
     /// What it may do: DOMAIN:ROLE, or *:ROLE for all domains; can be repeated
     #[arg(long, value_name = "GRANT", required = true)]
     grant: Vec<String>,
+    /// Write the key to a new file that only you may read; stdout gets its id
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
     /// Time until it ends: a number and s, m, h or d
     #[arg(long, value_name = "TIME", value_parser = duration::seconds)]
     expires_in: Option<u64>,
     /// Requests per second in the long run
-    #[arg(long, value_name = "N")]
-    requests_per_second: Option<u32>,
+    #[arg(long, value_name = "N|none", value_parser = rate)]
+    requests_per_second: Option<Limit>,
     /// Requests at once
-    #[arg(long, value_name = "N")]
-    requests_burst: Option<u32>,
+    #[arg(long, value_name = "N|none", value_parser = rate)]
+    requests_burst: Option<Limit>,
     /// Bytes that it may send per day
-    #[arg(long, value_name = "BYTES")]
-    bytes_up_per_day: Option<u64>,
+    #[arg(long, value_name = "BYTES|none", value_parser = limit)]
+    bytes_up_per_day: Option<Limit>,
     /// Bytes that it may fetch per day
-    #[arg(long, value_name = "BYTES")]
-    bytes_down_per_day: Option<u64>,
+    #[arg(long, value_name = "BYTES|none", value_parser = limit)]
+    bytes_down_per_day: Option<Limit>,
     /// New bricks per day
-    #[arg(long, value_name = "N")]
-    bricks_per_day: Option<u64>,
+    #[arg(long, value_name = "N|none", value_parser = limit)]
+    bricks_per_day: Option<Limit>,
     /// New anchors and versions per day
-    #[arg(long, value_name = "N")]
-    anchors_per_day: Option<u64>,
+    #[arg(long, value_name = "N|none", value_parser = limit)]
+    anchors_per_day: Option<Limit>,
     /// Bytes of bricks that it may have stored
-    #[arg(long, value_name = "BYTES")]
-    storage_bytes: Option<u64>,
+    #[arg(long, value_name = "BYTES|none", value_parser = limit)]
+    storage_bytes: Option<Limit>,
     /// Bricks that it may have stored
-    #[arg(long, value_name = "N")]
-    storage_bricks: Option<u64>,
+    #[arg(long, value_name = "N|none", value_parser = limit)]
+    storage_bricks: Option<Limit>,
 }
 
 pub(super) async fn run(command: &KeysCommand, node: &AdminNode, output: Output) -> Outcome {
@@ -89,14 +100,14 @@ async fn create(args: &CreateArgs, node: &AdminNode, output: Output) -> Outcome 
     let grants: Result<Vec<node::Grant>, Failure> = args.grant.iter().map(|it| grant(it)).collect();
     let grants = grants?;
     let quotas = node::Quotas {
-        requests_per_second: args.requests_per_second,
-        requests_burst: args.requests_burst,
-        bytes_up_per_day: args.bytes_up_per_day,
-        bytes_down_per_day: args.bytes_down_per_day,
-        bricks_per_day: args.bricks_per_day,
-        anchors_per_day: args.anchors_per_day,
-        storage_bytes: args.storage_bytes,
-        storage_bricks: args.storage_bricks,
+        requests_per_second: args.requests_per_second.and_then(per_second),
+        requests_burst: args.requests_burst.and_then(per_second),
+        bytes_up_per_day: args.bytes_up_per_day.and_then(Limit::number),
+        bytes_down_per_day: args.bytes_down_per_day.and_then(Limit::number),
+        bricks_per_day: args.bricks_per_day.and_then(Limit::number),
+        anchors_per_day: args.anchors_per_day.and_then(Limit::number),
+        storage_bytes: args.storage_bytes.and_then(Limit::number),
+        storage_bricks: args.storage_bricks.and_then(Limit::number),
         ..node::Quotas::default()
     };
     let body = json!({
@@ -105,12 +116,40 @@ async fn create(args: &CreateArgs, node: &AdminNode, output: Output) -> Outcome 
         "quotas": quotas,
         "expiresInS": args.expires_in,
     });
-    let answer = node.send(Method::POST, "keys", &body).await?;
+    // Before there is a key, which would be lost without a file.
+    let file = args.out.as_deref().map(reserve_private).transpose()?;
+    let mut answer = node.send(Method::POST, "keys", &body).await?;
+    let id = shown(answer.get("key").and_then(|key| key.get("id")));
+    if let (Some(file), Some(path)) = (file, &args.out) {
+        let Some(Value::String(text)) = answer.as_object_mut().and_then(|it| it.remove("text"))
+        else {
+            return Err(
+                Failure::new(Exit::Protocol, "the node's answer is not understood")
+                    .next("use the version of kiln that the node runs"),
+            );
+        };
+        let text = Zeroizing::new(text + "\n");
+        let path = path.display();
+        file.fill(text.as_bytes()).map_err(|error| {
+            let message = format!("key {id} is made and cannot be written to {path}");
+            Failure::io(message, error).next(format!(
+                "make room or name another file, make another key, and end this one: \
+                 `kiln admin keys revoke {id}`"
+            ))
+        })?;
+        match output.form {
+            Form::Json => output::json(&answer)?,
+            Form::Text => {
+                output::line(&id)?;
+                output.say(&format!("key {id} is made; it is in {path}"));
+            }
+        }
+        return Ok(Exit::Done);
+    }
     match output.form {
         Form::Json => output::json(&answer)?,
         Form::Text => {
             output::line(&shown(answer.get("text")))?;
-            let id = shown(answer.get("key").and_then(|key| key.get("id")));
             output.say(&format!("key {id} is made; it is not shown again"));
         }
     }
@@ -168,6 +207,20 @@ fn line(key: &Value) -> String {
         grants.join(","),
         shown(key.get("name")),
     )
+}
+
+/// A limit of requests, which is smaller than those of bytes.
+fn rate(text: &str) -> Result<Limit, String> {
+    match limit(text)? {
+        Limit::Of(number) if u32::try_from(number).is_err() => {
+            Err(format!("it is at most {}", u32::MAX))
+        }
+        fitting => Ok(fitting),
+    }
+}
+
+fn per_second(limit: Limit) -> Option<u32> {
+    limit.number().and_then(|number| u32::try_from(number).ok())
 }
 
 fn grant(text: &str) -> Result<node::Grant, Failure> {

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::common::Common;
+use crate::common::{Common, DATA_DEFAULT, DATA_VARIABLE};
 use crate::exit::{Failure, Outcome};
 
 pub(crate) use connection::AdminNode;
@@ -28,8 +28,8 @@ use connection::Service;
 pub(crate) struct AdminArgs {
     /// Data folder of the node: its admin listener and token are found there
     #[arg(
-        long, global = true, value_name = "DIR", env = "KILN_DATA", hide_env_values = true,
-        default_value = "kiln-data", help_heading = HEADING
+        long, global = true, value_name = "DIR", env = DATA_VARIABLE, hide_env_values = true,
+        default_value = DATA_DEFAULT, help_heading = HEADING
     )]
     data: PathBuf,
     /// Address of the admin listener, if it is not to be found in the data folder
@@ -92,9 +92,9 @@ pub(crate) fn run(args: &AdminArgs, common: &Common) -> Outcome {
         .build()
         .map_err(|error| Failure::io("no runtime can be started", error))?;
     let output = common.output();
-    let one = || AdminNode::find(args);
+    let one = || AdminNode::find(args, common);
     // Of services that run apart, each has a half of what these show, or all are told.
-    let all = || Service::find(args);
+    let all = || Service::find(args, common);
     runtime.block_on(async {
         match &args.command {
             AdminCommand::Status => status::run(&one()?, output).await,

@@ -107,7 +107,7 @@ pub(super) struct QuotaArgs {
 
 /// What one quota is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Limit {
+pub(super) enum Limit {
     None,
     Of(u64),
 }
@@ -235,7 +235,18 @@ impl QuotaArgs {
     }
 }
 
-fn limit(text: &str) -> Result<Limit, String> {
+impl Limit {
+    /// The number, if there is a limit.
+    pub(super) fn number(self) -> Option<u64> {
+        match self {
+            Self::None => None,
+            Self::Of(number) => Some(number),
+        }
+    }
+}
+
+/// Reads what one quota is to be, as an option gives it.
+pub(super) fn limit(text: &str) -> Result<Limit, String> {
     if text == "none" {
         return Ok(Limit::None);
     }

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use causes::with_causes;
 use clap::Args;
 use evm::Address;
 use translog::{KeyKind, POLICY_BYTES_MAX, Policy, VerifierKey};
 
 use super::chain::address;
-use crate::client_failure::with_causes;
 use crate::exit::{Exit, Failure};
 use crate::local_file::read_bounded;
 
@@ -18,7 +18,7 @@ pub(super) struct TrustOptions {
     #[arg(long, value_name = "FILE", conflicts_with = "log")]
     pub(super) policy: Option<PathBuf>,
     /// The key of a log that you trust, without witnesses; can be repeated
-    #[arg(long, value_name = "VKEY")]
+    #[arg(long, visible_alias = "vkey", value_name = "VKEY")]
     log: Vec<String>,
 }
 

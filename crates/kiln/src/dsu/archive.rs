@@ -6,6 +6,7 @@ mod verify;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::Path;
 
+use causes::with_causes;
 use clap::Args;
 use client::archive::{ExportError, Exported, ImportError, Imported, Mounts, export, import};
 use dsu::DsuPath;
@@ -16,7 +17,6 @@ pub(super) use self::verify::verify;
 
 use self::open::{archive_failure, open};
 use super::target::{Existing, NewFile, check_free};
-use crate::client_failure::with_causes;
 use crate::common::Common;
 use crate::context::{self, Context, key};
 use crate::exit::{Exit, Failure, Outcome};

@@ -153,7 +153,7 @@ pub(crate) fn new_key() -> Result<PrivateKey, Failure> {
     getrandom::fill(seed.as_mut_slice()).map_err(|error| {
         Failure::new(Exit::Local, "the system gives no random bytes")
             .because(error)
-            .next("check the machine")
+            .next("check that this process may use getrandom(2), then run it again")
     })?;
     Ok(PrivateKey::generate(&mut ChaCha20Rng::from_seed(*seed)))
 }

@@ -46,7 +46,9 @@ pub(super) fn run(args: &PutArgs, common: &Common) -> Outcome {
     let from_stdin = sources.iter().chain([&args.key]).map(String::as_str);
     refuse_two_from_stdin(from_stdin)?;
     let found = Sources::find(sources, target)?;
-    let place = parse_path(target).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let place = parse_path(target).map_err(|error| {
+        Failure::new(Exit::Usage, error).next("give the target as in /folder/name")
+    })?;
     let key = key(&args.key, common)?;
     context::run(common, async |context| {
         let mut changes = Changes::open(context, &key, &place).await?;

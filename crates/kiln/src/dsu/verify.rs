@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use causes::with_causes;
 use clap::Args;
 use client::dsus::{At, Fault, Snapshot, Verified, verify};
 use dsu::DsuPath;
@@ -9,7 +10,7 @@ use keyssi::{AnchorId, KeySsi};
 use serde_json::{Value, json};
 
 use super::archive;
-use crate::client_failure::{exit_of, with_causes};
+use crate::client_failure::exit_of;
 use crate::common::Common;
 use crate::context::{self, Context, key};
 use crate::exit::{Exit, Failure, Outcome};

@@ -7,11 +7,11 @@ mod target;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use causes::with_causes;
 use clap::{Args, Subcommand};
-use import::{Counts, Finding, ImportError, Step, Summary};
+use import::{Counts, Finding, ImportError, SourceError, Step, Summary};
 use serde_json::{Value, json};
 
-use crate::client_failure::with_causes;
 use crate::common::Common;
 use crate::context;
 use crate::exit::{Exit, Failure, Outcome};
@@ -163,6 +163,8 @@ fn failure(error: ImportError) -> Failure {
         ImportError::OutOfSpace => Failure::new(Exit::DiskFull, words)
             .next("make room on the disk, then run it again: it goes on where it stopped"),
         ImportError::Node(error) => error.into(),
+        ImportError::Source(SourceError::NoSuchDomain { .. }) => Failure::new(Exit::Usage, words)
+            .next("name one of these with --domain, or leave --domain out"),
         ImportError::Source(_) => local("check the folder and its permissions"),
         ImportError::Journal(_) => local(
             "move the journal away; everything is then looked at again, and nothing stored twice",

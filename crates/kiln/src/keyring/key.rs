@@ -79,7 +79,9 @@ impl Key {
         let room = wrapped.len() + 6 * self.note.len() + 2 * PADDED_BYTES;
         let mut plaintext = Zeroizing::new(Vec::with_capacity(room));
         serde_json::to_writer(&mut *plaintext, &record).map_err(|error| {
-            Failure::new(Exit::Local, "the key cannot be written as JSON").because(error)
+            Failure::new(Exit::Local, "the key cannot be written as JSON")
+                .because(error)
+                .next("report this as a fault of kiln")
         })?;
         let padded = plaintext.len().next_multiple_of(PADDED_BYTES);
         plaintext.resize(padded, b' ');

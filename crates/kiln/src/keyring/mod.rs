@@ -73,7 +73,9 @@ impl<'a> Keyring<'a> {
         };
         let mut salt = [0; 16];
         getrandom::fill(&mut salt).map_err(|error| {
-            Failure::new(Exit::Local, "the system gives no random bytes").because(error)
+            Failure::new(Exit::Local, "the system gives no random bytes")
+                .because(error)
+                .next("check that this process may use getrandom(2), then run it again")
         })?;
         let contents = Contents {
             salt: Salt::new(salt),

@@ -3,6 +3,7 @@
 //!
 //! **Source:** `translog.md` §4; docs/ledger.md, "On hold".
 
+use causes::with_causes;
 use clap::Args;
 use ledger::{Fit, LiftError, LogSigner};
 use serde_json::json;
@@ -49,8 +50,8 @@ pub(crate) struct LiftArgs {
 pub(super) async fn run(lift: &LiftArgs, output: Output) -> Outcome {
     let args = &lift.store;
     let domain = args.domain()?;
-    let key = stopped::load_key(&args.key_path(&domain))?;
     let _lock = args.lock()?;
+    let key = stopped::load_key(&args.key_path(&domain))?;
     let store = args.open()?;
     let log = store.log(&domain);
     let Some(hold) = log.hold() else {
@@ -60,10 +61,15 @@ pub(super) async fn run(lift: &LiftArgs, output: Output) -> Outcome {
         return Ok(Exit::Done);
     };
     let origin = Origin::parse(key.verifier().name().as_str()).map_err(|error| {
-        Failure::new(Exit::Local, "the name in the key is not that of a log").because(error)
+        Failure::new(Exit::Local, "the name in the key is not that of a log")
+            .because(error)
+            .next(stopped::NAME_KEY)
     })?;
     let signer = LogSigner::open(log, origin, vec![key], None).await;
-    let signer = signer.map_err(|error| Failure::new(Exit::Local, error.to_string()))?;
+    let signer = signer.map_err(|error| {
+        Failure::new(Exit::Local, with_causes(&error))
+            .next("give the key that the log was signed with (--key), and see `kiln store check`")
+    })?;
     let (size, compared) = if lift.nothing_was_ever_signed {
         (signer.lift_unsigned().await.map_err(stays)?, None)
     } else {

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use crate::common::Common;
+use crate::common::{Common, KEY_OPTIONS, LOCAL_OPTIONS};
 use crate::context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::local_file::read_bounded;
@@ -51,6 +51,18 @@ pub(crate) enum LogCommand {
     /// End a log whose newest entries are lost, and start one of another name that continues it
     #[command(after_help = renew::HELP)]
     Renew(renew::RenewArgs),
+}
+
+impl LogCommand {
+    /// The command by its name, and the shared options that would do nothing for it.
+    pub(crate) fn options_without_meaning(&self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Self::Check(_) => ("kiln log check", &KEY_OPTIONS),
+            Self::Monitor(_) => ("kiln log monitor", &KEY_OPTIONS),
+            Self::Lift(_) => ("kiln log lift", &LOCAL_OPTIONS),
+            Self::Renew(_) => ("kiln log renew", &LOCAL_OPTIONS),
+        }
+    }
 }
 
 const CHECK_HELP: &str = "\

@@ -14,14 +14,14 @@
 
 use std::path::Path;
 
+use causes::with_causes;
 use clap::Args;
 use keyssi::Domain;
-use ledger::{Ending, Lineage, Log, OldKey, RenewError, Renewed};
+use ledger::{Ending, LedgerError, Lineage, Log, OldKey, RenewError, Renewed};
 use serde_json::json;
 use translog::{LogKey, Origin, Predecessor, VerifierKey};
 
 use super::stopped::{self, StoreArgs};
-use crate::client_failure::with_causes;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{self, Form, Output};
 
@@ -42,8 +42,8 @@ monitor, a friend. Choose a name that no log ever had. Then set log.origin in th
 give the key that is printed to witnesses, monitors and readers. Stop the node first.
 
 Exit codes: 0 done, or done before; 1 a file is no checkpoint under the old log's key; 2 a name that
-cannot be; 7 the log can go on: it is not on hold, or the store has all that was signed; 17 the store is
-damaged.";
+cannot be; 7 the log can go on: it is not on hold, or the store has all that was signed; 11 the chain has
+a root that goes further than the checkpoint; 17 the store is damaged.";
 
 /// Options of `kiln log renew`.
 #[derive(Args)]
@@ -72,8 +72,7 @@ pub(super) async fn run(args: &RenewArgs, output: Output) -> Outcome {
     let lock = args.store.lock()?;
     let store = args.store.open()?;
     let log = store.log(&domain);
-    let read = |error| Failure::new(Exit::Local, "the log cannot be read").because(error);
-    let lineage = log.lineage().await.map_err(read)?;
+    let lineage = log.lineage().await.map_err(cannot_read)?;
     if let Some(lineage) = &lineage {
         put_in_place(&path, &lineage.origin)?;
     }
@@ -109,14 +108,19 @@ pub(super) async fn run(args: &RenewArgs, output: Output) -> Outcome {
 /// What is left to do for a log that was renewed already.
 async fn finish(log: &Log, lineage: &Lineage, path: &Path, output: Output) -> Outcome {
     let key = stopped::load_key(path)?;
-    let cannot = |error| Failure::new(Exit::Local, "the log cannot be read").because(error);
     let renewed = Renewed {
-        size: log.size().await.map_err(cannot)?,
+        size: log.size().await.map_err(cannot_read)?,
         predecessor: lineage.predecessor().clone(),
         note: None,
     };
     output.say("it was renewed before");
     tell(&lineage.origin, key.verifier(), &renewed, output)
+}
+
+fn cannot_read(error: LedgerError) -> Failure {
+    Failure::new(Exit::Local, "the log cannot be read")
+        .because(error)
+        .next(stopped::CHECK_STORE)
 }
 
 /// The keys of the old log, and whether it could sign.
@@ -134,7 +138,9 @@ fn old_keys(
     }
     for text in &args.old_vkey {
         let key = VerifierKey::parse(text.trim()).map_err(|error| {
-            Failure::new(Exit::Usage, format!("{text:?} is no verifier key")).because(error)
+            Failure::new(Exit::Usage, format!("{text:?} is no verifier key"))
+                .because(error)
+                .next("give it as witnesses and monitors have it: NAME+ID+KEY")
         })?;
         if !keys.contains(&key) {
             keys.push(key);
@@ -147,10 +153,10 @@ fn old_keys(
         ));
     };
     if keys.iter().any(|key| key.name() != first.name()) {
-        return Err(Failure::new(
-            Exit::Usage,
-            "the keys of the old log are of several logs",
-        ));
+        return Err(
+            Failure::new(Exit::Usage, "the keys of the old log are of several logs")
+                .next("leave out each --old-vkey that has another name, or name the right --key"),
+        );
     }
     if first.name().as_str() == new.as_str() {
         return Err(used(new));
@@ -165,8 +171,7 @@ async fn check_name(
     origin: &Origin,
 ) -> Result<(), Failure> {
     let names = store.log_names().await;
-    let names =
-        names.map_err(|error| Failure::new(Exit::Local, "a log cannot be read").because(error))?;
+    let names = names.map_err(cannot_read)?;
     match names.iter().find(|(_, used)| used == origin) {
         None => Ok(()),
         Some((by, _)) if by == domain => Err(used(origin)),
@@ -187,7 +192,9 @@ fn used(origin: &Origin) -> Failure {
 fn check_store(args: &StoreArgs) -> Result<(), Failure> {
     let checked = ledger::check(&args.anchors());
     let report = checked.map_err(|error| {
-        Failure::new(Exit::Local, "the anchors cannot be checked").because(error)
+        Failure::new(Exit::Local, "the anchors cannot be checked")
+            .because(error)
+            .next(stopped::CHECK_STORE)
     })?;
     let Some(first) = report.findings.first() else {
         return Ok(());
@@ -201,11 +208,15 @@ fn check_store(args: &StoreArgs) -> Result<(), Failure> {
 /// The key of the new log: made now, or by a run that was cut off.
 fn next_key(path: &Path, origin: &Origin) -> Result<LogKey, Failure> {
     let next = node::next_key_file(path);
-    let cannot = |error: anyhow::Error| Failure::new(Exit::Local, format!("{error:#}"));
-    anchor_service::put_unused_log_key_aside(&next, origin).map_err(cannot)?;
+    let cannot = |what: String| {
+        Failure::new(Exit::Local, what)
+            .next("mend the file of the new key or its folder, then run this again")
+    };
+    anchor_service::put_unused_log_key_aside(&next, origin)
+        .map_err(|error| cannot(format!("{error:#}")))?;
     let make = |seed: &[u8; 32]| LogKey::from_seed(origin, seed).to_text();
-    let text = node::load_or_create_key_file(&next, make)
-        .map_err(|error| Failure::new(Exit::Local, with_causes(&error)))?;
+    let text =
+        node::load_or_create_key_file(&next, make).map_err(|error| cannot(with_causes(&error)))?;
     stopped::parse_key(&next, &text)
 }
 

@@ -10,6 +10,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
 
+use causes::with_causes;
 use keyssi::{AnchorId, AnchorKind, AnchorValue, AnchorValueKind, Head};
 use sha2::{Digest, Sha256};
 use translog::{Entry, Op, Opening};
@@ -215,12 +216,5 @@ fn rule(text: &str) -> Broken {
 }
 
 fn broken(what: &str, error: &dyn Error) -> Broken {
-    let mut text = format!("{what}: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    Broken::Rule(text)
+    Broken::Rule(format!("{what}: {}", with_causes(error)))
 }

@@ -20,6 +20,8 @@ const ATTEMPTS_MAX: u32 = 3;
 /// Pause between two attempts.
 const ATTEMPT_PAUSE: Duration = Duration::from_millis(300);
 
+const LIKE_THIS: &str = "give it as in https://node.example/log/default";
+
 /// Files under one prefix.
 pub(super) enum Source {
     /// Files of a folder.
@@ -63,14 +65,14 @@ impl Source {
     /// The files below an address.
     ///
     /// # Errors
-    /// [`Exit::Usage`] if it is no web address; it is not repeated, for it may hold a password.
+    /// [`Exit::Usage`] if it is no web address; it is not repeated, for it may hold a password. Those of
+    /// the API key and of `--ca-file`.
     pub(super) fn web(given: &str, common: &Common) -> Result<Self, Failure> {
         let url = Url::parse(given).ok();
         let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let Some(mut base) = url else {
             return Err(
-                Failure::new(Exit::Usage, "the address of the log is malformed")
-                    .next("give it as in https://node.example/log/default"),
+                Failure::new(Exit::Usage, "the address of the log is malformed").next(LIKE_THIS),
             );
         };
         base.set_query(None);
@@ -80,7 +82,7 @@ impl Source {
         let key = common.api_key_for(&base)?;
         let api_key = key.and_then(|key| HeaderValue::from_str(&key).ok());
         Ok(Self::Web(Web {
-            http: http_client()?,
+            http: http_client(common)?,
             base,
             api_key: api_key.map(secret),
         }))
@@ -129,7 +131,9 @@ impl Web {
                 .next("check the address of the log and the network")
         };
         let url = self.base.join(path).map_err(|error| {
-            Failure::new(Exit::Usage, "the address of the log is malformed").because(error)
+            Failure::new(Exit::Usage, "the address of the log is malformed")
+                .because(error)
+                .next(LIKE_THIS)
         })?;
         let mut request = self.http.get(url);
         if let Some(key) = &self.api_key {
@@ -186,7 +190,8 @@ fn secret(mut value: HeaderValue) -> HeaderValue {
     value
 }
 
-fn http_client() -> Result<reqwest::Client, Failure> {
+fn http_client(common: &Common) -> Result<reqwest::Client, Failure> {
+    let authorities = common.certificates()?;
     // An error means that a provider is installed already: that one is used.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
@@ -198,14 +203,16 @@ fn http_client() -> Result<reqwest::Client, Failure> {
             .connect_timeout(STALL_MAX)
             .read_timeout(STALL_MAX)
     };
-    // A machine without root certificates can still read a log without TLS.
+    // A machine without root certificates can still read a log without TLS, and those that the given
+    // authorities vouch for.
     builder()
+        .tls_certs_merge(authorities.clone())
         .build()
-        .or_else(|_| builder().tls_certs_only([]).build())
+        .or_else(|_| builder().tls_certs_only(authorities).build())
         .map_err(|error| {
             Failure::new(Exit::Local, "the HTTP client cannot be set up")
                 .because(error)
-                .next("check the root certificates of this machine")
+                .next("check the certificates of authorities: those of this machine and --ca-file")
         })
 }
 

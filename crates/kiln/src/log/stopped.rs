@@ -3,22 +3,29 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use causes::with_causes;
 use clap::Args;
 use keyssi::Domain;
 use ledger::{EmbeddedLedger, EngineOptions, Mode, Outside, Regard};
 use node::LimitsConfig;
 use translog::{LogKey, NOTE_BYTES_MAX, Origin, SignedNote, VerifierKey};
 
-use crate::client_failure::with_causes;
+use crate::common::DataArgs;
 use crate::exit::{Exit, Failure};
 use crate::local_file::read_bounded;
+
+/// What to do about a key that is not that of a log.
+pub(super) const NAME_KEY: &str = "name the log's key with --key";
+
+/// What to do about a store that cannot be read.
+pub(super) const CHECK_STORE: &str =
+    "see what is wrong with `kiln store check`, run as the user that the node runs as";
 
 /// Which log, and what was kept of it elsewhere.
 #[derive(Args)]
 pub(super) struct StoreArgs {
-    /// The node's data folder
-    #[arg(long, value_name = "DIR", default_value = "kiln-data")]
-    data: PathBuf,
+    #[command(flatten)]
+    folder: DataArgs,
     /// The domain
     #[arg(long, value_name = "NAME", default_value = "default")]
     domain: String,
@@ -38,30 +45,51 @@ impl StoreArgs {
     /// [`Exit::Usage`] for a name that is none.
     pub(super) fn domain(&self) -> Result<Domain, Failure> {
         self.domain.parse().map_err(|error| {
-            Failure::new(Exit::Usage, format!("{:?} is no domain", self.domain)).because(error)
+            Failure::new(Exit::Usage, format!("{:?} is no domain", self.domain))
+                .because(error)
+                .next("name the domain as the node's configuration does")
         })
     }
 
     /// Where the log's key is.
     pub(super) fn key_path(&self, domain: &Domain) -> PathBuf {
-        let default = || self.data.join("keys").join(format!("{domain}.log-key"));
+        let default = || {
+            self.folder
+                .data
+                .join("keys")
+                .join(format!("{domain}.log-key"))
+        };
         self.key.clone().unwrap_or_else(default)
     }
 
     /// The folder of the store.
     pub(super) fn anchors(&self) -> PathBuf {
-        self.data.join("anchors")
+        self.folder.data.join("anchors")
     }
 
     /// Keeps the node from starting as long as the file is held.
     ///
     /// # Errors
-    /// [`Exit::Local`] while it runs.
+    /// [`Exit::Local`] while it runs, and for a folder without anchors.
     pub(super) fn lock(&self) -> Result<File, Failure> {
-        node::lock_store(&self.data, "anchors").map_err(|error| {
+        self.require_anchors()?;
+        node::lock_store(&self.folder.data, "anchors").map_err(|error| {
             Failure::new(Exit::Local, format!("{error:#}"))
                 .next("stop the node, then run this again")
         })
+    }
+
+    /// Locking makes the folder, and opening makes a store in it: under a mistyped name they would make
+    /// an empty node, whose log is not on hold.
+    fn require_anchors(&self) -> Result<(), Failure> {
+        let data = &self.folder.data;
+        // A restore that was cut off is said by whoever locks the store.
+        let is_unfinished = || data.join(backup::UNFINISHED).exists();
+        if self.anchors().join("CURRENT").exists() || is_unfinished() {
+            return Ok(());
+        }
+        let message = format!("{} holds no anchors", data.display());
+        Err(Failure::new(Exit::Local, message).next("name the node's data folder with --data"))
     }
 
     /// Opens the store.
@@ -75,7 +103,9 @@ impl StoreArgs {
         };
         let opened = EmbeddedLedger::open(&self.anchors(), options, node::clock_ms);
         opened.map_err(|error| {
-            Failure::new(Exit::Local, "the anchors cannot be opened").because(error)
+            Failure::new(Exit::Local, "the anchors cannot be opened")
+                .because(error)
+                .next(CHECK_STORE)
         })
     }
 
@@ -95,8 +125,9 @@ impl StoreArgs {
     pub(super) fn outside(&self, keys: &[VerifierKey]) -> Result<Vec<Outside>, Failure> {
         let name = keys.first().map(|key| key.name().as_str());
         let origin = name.and_then(|name| Origin::parse(name).ok());
-        let origin = origin
-            .ok_or_else(|| Failure::new(Exit::Local, "the name in the key is not that of a log"))?;
+        let origin = origin.ok_or_else(|| {
+            Failure::new(Exit::Local, "the name in the key is not that of a log").next(NAME_KEY)
+        })?;
         let read = |path: &PathBuf| {
             let name = path.display().to_string();
             let refused = |why: String| {
@@ -118,9 +149,8 @@ impl StoreArgs {
 /// # Errors
 /// [`Exit::Local`].
 pub(super) fn load_key(path: &Path) -> Result<LogKey, Failure> {
-    let text = node::load_key_file(path).map_err(|error| {
-        Failure::new(Exit::Local, with_causes(&error)).next("name the log's key with --key")
-    })?;
+    let text = node::load_key_file(path)
+        .map_err(|error| Failure::new(Exit::Local, with_causes(&error)).next(NAME_KEY))?;
     parse_key(path, &text)
 }
 
@@ -131,6 +161,8 @@ pub(super) fn load_key(path: &Path) -> Result<LogKey, Failure> {
 pub(super) fn parse_key(path: &Path, text: &str) -> Result<LogKey, Failure> {
     LogKey::parse(text).map_err(|error| {
         let message = format!("{} is not a log's key", path.display());
-        Failure::new(Exit::Local, message).because(error)
+        Failure::new(Exit::Local, message)
+            .because(error)
+            .next(NAME_KEY)
     })
 }

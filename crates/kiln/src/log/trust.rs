@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use causes::with_causes;
 use clap::Args;
 use translog::{Checkpoint, POLICY_BYTES_MAX, Policy, PolicyRefusal, SignedNote, verify_note};
 
 use super::finding::{Finding, Kind, Stop};
 use super::source::Source;
-use crate::client_failure::with_causes;
 use crate::exit::{Exit, Failure};
 use crate::local_file::read_bounded;
 
@@ -176,6 +176,8 @@ fn parse(bytes: &[u8], path: &str) -> Result<SignedNote, Finding> {
 fn read_policy(path: &Path) -> Result<String, Failure> {
     let bytes = read_bounded(path, POLICY_BYTES_MAX as u64)?;
     String::from_utf8(bytes.to_vec()).map_err(|error| {
-        Failure::new(Exit::Usage, format!("{} is not UTF-8", path.display())).because(error)
+        Failure::new(Exit::Usage, format!("{} is not UTF-8", path.display()))
+            .because(error)
+            .next("name the file of the policy with --policy")
     })
 }

@@ -86,7 +86,9 @@ impl LineFile {
         let mut line = Zeroizing::new(Vec::with_capacity(1024));
         serde_json::to_writer(&mut *line, value).map_err(|error| {
             let message = format!("a line of {} cannot be written", self.path.display());
-            Failure::new(Exit::Local, message).because(error)
+            Failure::new(Exit::Local, message)
+                .because(error)
+                .next("report this as a fault of kiln")
         })?;
         line.push(b'\n');
         if line.len() > LINE_BYTES_MAX {

@@ -170,11 +170,16 @@ pub(crate) fn run(args: &PushArgs, common: &Common) -> Outcome {
 pub(crate) fn new_seed(domain: &Domain) -> Result<KeySsi, Failure> {
     let mut bytes = Zeroizing::new([0; 32]);
     getrandom::fill(bytes.as_mut_slice()).map_err(|error| {
-        Failure::new(Exit::Local, "the system gives no random bytes").because(error)
+        Failure::new(Exit::Local, "the system gives no random bytes")
+            .because(error)
+            .next("check that this process may use getrandom(2), then run it again")
     })?;
     let key = PrivateKey::generate(&mut ChaCha20Rng::from_seed(*bytes));
-    KeySsi::seed(domain.as_str(), &key)
-        .map_err(|error| Failure::new(Exit::Usage, "no key can be made").because(error))
+    KeySsi::seed(domain.as_str(), &key).map_err(|error| {
+        Failure::new(Exit::Usage, "no key can be made")
+            .because(error)
+            .next("choose another domain with --domain")
+    })
 }
 
 /// A place for the journal that is the same whenever the same source goes to the same node.

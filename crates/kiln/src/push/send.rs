@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll, ready};
 
+use causes::with_causes;
 use client::Client;
 use client::dsus::{At, Draft, DsuError, Snapshot};
 use dsu::{Depth, DsuPath, MANIFEST_PATH, NodeKind};
@@ -13,7 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::source::{Place, Plan, PlannedFile};
-use crate::client_failure::{exit_of, with_causes};
+use crate::client_failure::exit_of;
 use crate::context::now;
 use crate::exit::Exit;
 

@@ -182,7 +182,7 @@ fn random_bytes() -> Result<Zeroizing<[u8; 32]>, Failure> {
     getrandom::fill(bytes.as_mut_slice()).map_err(|error| {
         Failure::new(Exit::Local, "the system gives no random bytes")
             .because(error)
-            .next("check the machine")
+            .next("check that this process may use getrandom(2), then run it again")
     })?;
     Ok(bytes)
 }

@@ -39,7 +39,9 @@ impl KnownLogs {
             let bytes = read_bounded(&file, LIST_BYTES_MAX)?;
             let text = std::str::from_utf8(&bytes).map_err(|error| {
                 let message = format!("{} is not a list of logs", file.display());
-                Failure::new(Exit::Local, message).because(error)
+                Failure::new(Exit::Local, message)
+                    .because(error)
+                    .next("put the file back as it was when the witness ran last")
             })?;
             return Ok(known(text.lines().map(str::to_owned).collect()));
         }

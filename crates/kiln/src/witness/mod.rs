@@ -10,12 +10,12 @@ mod store;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use causes::with_causes;
 use clap::{Args, Subcommand};
 use node::{BodyBudget, LimitsConfig, LogFormat};
 use translog::{KeyKind, KeyName, VerifierKey, WitnessKey};
 use zeroize::Zeroizing;
 
-use crate::client_failure::with_causes;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::local_file::read_bounded;
 
@@ -63,7 +63,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "NAME")]
     name: String,
     /// Verifier key of a log that is cosigned; can be repeated
-    #[arg(long, value_name = "VKEY")]
+    #[arg(long, visible_alias = "vkey", value_name = "VKEY")]
     log: Vec<String>,
     /// File with further keys, one a line; # begins a comment
     #[arg(long, value_name = "FILE")]
@@ -105,7 +105,9 @@ fn logs(args: &ServeArgs) -> Result<Vec<VerifierKey>, Failure> {
     if let Some(path) = &args.log_list {
         let bytes = read_bounded(path, LOG_LIST_BYTES_MAX)?;
         let list = std::str::from_utf8(&bytes).map_err(|error| {
-            Failure::new(Exit::Usage, format!("{} is not UTF-8", path.display())).because(error)
+            Failure::new(Exit::Usage, format!("{} is not UTF-8", path.display()))
+                .because(error)
+                .next("name the list of the logs' keys with --log-list: a key in a line")
         })?;
         let lines = list
             .lines()

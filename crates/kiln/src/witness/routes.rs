@@ -10,12 +10,12 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use causes::with_causes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use node::{BodyBudget, BodyLimits};
 use translog::{ADD_CHECKPOINT_BYTES_MAX, AddCheckpoint, Refusal};
 
 use super::store::{Refused, Store};
-use crate::client_failure::with_causes;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 /// The type of an answer that is the size of the last cosigned checkpoint.

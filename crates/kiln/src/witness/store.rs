@@ -12,13 +12,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use causes::with_causes;
 use sha2::{Digest, Sha256};
 use translog::{
     AddCheckpoint, Checkpoint, NOTE_BYTES_MAX, Refusal, SignatureLine, SignedNote, VerifierKey,
     WitnessKey, WitnessRecord, judge, verify_note,
 };
 
-use crate::client_failure::with_causes;
 use crate::exit::{Exit, Failure};
 use crate::hex::hex;
 use crate::local_file::{create_folder_of, read_bounded, replace_private};

@@ -1,13 +1,11 @@
 //! Opening an archive, and what is wrong with one.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Seek as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 
-use client::archive::{Archive, ArchiveError, ManifestFault};
+use causes::with_causes;
+use client::archive::{Archive, ArchiveError, ManifestFault, unnamed_file};
 
-use crate::client_failure::with_causes;
 use crate::exit::{Exit, Failure};
 
 /// Opens and checks an archive. What cannot be read twice is copied to a file without a name.
@@ -70,18 +68,4 @@ fn spool(source: &mut impl io::Read) -> Result<File, Failure> {
         let folder = folder.display();
         Failure::io(format!("the archive cannot be copied to {folder}"), error)
     })
-}
-
-fn unnamed_file(folder: &Path) -> io::Result<File> {
-    let path = folder.join(format!(".kiln-{}.car.tmp", std::process::id()));
-    // Left by a process of the same number that was killed.
-    let _ = fs::remove_file(&path);
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)?;
-    fs::remove_file(&path)?;
-    Ok(file)
 }

@@ -1,12 +1,12 @@
 //! `kiln dsu verify --car`: an archive alone, without any node.
 
+use causes::with_causes;
 use client::archive::{Archive, ArchiveFault, ArchiveVerified, VerifyError};
 use dsu::DsuPath;
 use serde_json::{Value, json};
 
 use super::open::{archive_failure, open};
 use super::paths;
-use crate::client_failure::with_causes;
 use crate::common::Common;
 use crate::context::key;
 use crate::dsu::arguments::refuse_two_from_stdin;
