@@ -28,8 +28,8 @@ mod store;
 
 pub use check::{BrickFinding, BrickReport, check};
 pub use engine::{
-    Anomaly, EngineOptions, Figures, Migration, Mode, OpenError, Pass, STATES, ScrubOptions, ScrubState,
-    Scrubber,
+    Anomaly, EngineOptions, Figures, Migration, Mode, OpenError, Pass, STATES, ScrubOptions,
+    ScrubState, Scrubber,
 };
 pub use error::{BrickStoreError, Quota};
 pub use migrate::{migrate, migration};

@@ -92,8 +92,7 @@ pub fn check(path: &Path) -> Result<AnchorReport, OpenError> {
     if engine.format() < keys::FORMAT {
         return Err(OpenError::Damaged {
             path: path.to_owned(),
-            detail: "it has an older format; bring it forward with kiln store migrate"
-                .to_owned(),
+            detail: "it has an older format; bring it forward with kiln store migrate".to_owned(),
         });
     }
     let domains = DomainIds::load(&engine).map_err(|error| OpenError::Damaged {

@@ -45,7 +45,8 @@ pub use cosign::{Collected, Proofs, WitnessAnswer, Witnesses, WitnessesError, co
 pub use direct::{DirectError, DirectLedger, DirectOptions};
 pub use embedded::EmbeddedLedger;
 pub use engine::{
-    Anomaly, EngineOptions, Figures, Migration, Mode, OpenError, STATES, ScrubOptions, ScrubState, Scrubber,
+    Anomaly, EngineOptions, Figures, Migration, Mode, OpenError, STATES, ScrubOptions, ScrubState,
+    Scrubber,
 };
 pub use error::{BatchError, Cause, LedgerError};
 pub use figures::{DomainFigures, LogFigures, OUTBOX_COUNT_MAX, OutboxFigures};
