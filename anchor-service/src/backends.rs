@@ -1,9 +1,14 @@
 //! The ledger behind each domain: made from its configuration when the node starts, and again when
 //! an ApiHub's domain file changes.
 
+use std::any::Any;
 use std::collections::HashMap;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::task::Poll;
+use std::time::Duration;
 
 use anyhow::Context;
 use keyssi::Domain;
@@ -13,9 +18,14 @@ use ledger::{
 };
 use node::{AnchoringKind, DomainConfig, Openings};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
 use translog::{LogKey, Origin, Policy};
 
 use crate::{elsewhere, log_key};
+
+/// First and longest wait before a loop that has panicked is begun again.
+const RESTART_WAIT: Duration = Duration::from_millis(250);
+const RESTART_WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// What serves one domain's anchors.
 pub(crate) struct Backend {
@@ -25,8 +35,8 @@ pub(crate) struct Backend {
     pub(crate) outbox: Option<OptimisticLedger>,
     /// What brings the log's roots to a chain.
     pub(crate) publisher: Option<Publisher>,
-    /// What runs for this back end and ends with it.
-    tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// What runs for this back end and ends with it; `None` when it was ended.
+    tasks: Mutex<Option<Vec<JoinHandle<()>>>>,
     /// `None` where entries go straight to another ledger.
     pub(crate) log: Option<LogKeeper>,
 }
@@ -55,12 +65,24 @@ impl Backend {
 
     /// Ends what runs for it; when this returns, nothing of it runs any more.
     async fn end(&self) {
-        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let tasks = self
+            .tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .unwrap_or_default();
+        // All of them before the first wait, which may be the last that is done here.
+        tasks.iter().for_each(JoinHandle::abort);
         for task in tasks {
-            task.abort();
             // An error says that it was aborted.
             let _ = task.await;
         }
+    }
+
+    /// Whether it was ended: then nothing is carried or published for it any more.
+    fn is_ended(&self) -> bool {
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.is_none()
     }
 
     pub(crate) fn openings_are_public(&self) -> bool {
@@ -174,7 +196,10 @@ impl Backends {
     fn find(&self, config: &Arc<DomainConfig>) -> Option<Arc<Backend>> {
         let made = self.0.made.read().unwrap_or_else(PoisonError::into_inner);
         let found = made.get(&config.name)?;
-        (Arc::ptr_eq(&found.config, config) || found.config == *config).then(|| Arc::clone(found))
+        let is_it = Arc::ptr_eq(&found.config, config) || found.config == *config;
+        // An ended one stays where it is seen until another one is made. If that failed, the same
+        // configuration may come back.
+        (is_it && !found.is_ended()).then(|| Arc::clone(found))
     }
 
     async fn make(&self, config: &Arc<DomainConfig>) -> anyhow::Result<Backend> {
@@ -185,7 +210,7 @@ impl Backends {
         };
         let embedded = &self.0.embedded;
         let in_store = embedded.log(&config.name);
-        if !config.optimistic
+        if !config.has_outbox()
             && let Some(ledger) = in_store.waits_for().await?
         {
             anyhow::bail!(
@@ -200,19 +225,25 @@ impl Backends {
                 Some(target) if config.optimistic => {
                     in_store.carry_to(&elsewhere::name(config)).await?;
                     let optimistic = OptimisticLedger::new(embedded, &config.name, target);
-                    tasks.push(tokio::spawn(optimistic.clone().carry_on()));
+                    let carrying = optimistic.clone();
+                    let carry_on = move || carrying.clone().carry_on();
+                    let carried = supervised(config.name.clone(), "the outbox", carry_on);
+                    tasks.push(tokio::spawn(carried));
                     (Arc::new(optimistic.clone()), Some(optimistic))
                 }
                 Some(direct) => (direct, None),
             };
         let publisher = elsewhere::publisher(&self.0.senders, config, log.as_ref()).await?;
-        tasks.extend(publisher.clone().map(|it| tokio::spawn(it.run())));
+        tasks.extend(publisher.clone().map(|it| {
+            let run = move || it.clone().run();
+            tokio::spawn(supervised(config.name.clone(), "the publisher", run))
+        }));
         Ok(Backend {
             config: Arc::clone(config),
             ledger,
             outbox,
             publisher,
-            tasks: Mutex::new(tasks),
+            tasks: Mutex::new(Some(tasks)),
             log,
         })
     }
@@ -245,18 +276,32 @@ impl Backends {
         };
         let LogKeys { all, is_made_now } = self.log_keys(config, &origin, &standing)?;
         let policy = policy(config, &all)?;
-        let witnesses = config.log.witnesses.iter().map(String::as_str);
-        let witnesses = Witnesses::new(witnesses).context("log.witnesses")?;
+        let addresses = config.log.witnesses.clone();
+        let witnesses = move || Witnesses::new(addresses.iter().map(String::as_str));
+        let asked = witnesses().context("log.witnesses")?;
         let signer = LogSigner::open(log, origin, all, policy).await?;
         if is_made_now {
             release_new(&signer).await?;
         }
         let keeper = LogKeeper::new(signer);
         // Before anything is taken or signed: the folder may be an older one than it was.
-        keeper.begin(&witnesses).await;
-        tokio::spawn(keeper.clone().sign_on());
+        keeper.begin(&asked).await;
+        let signing = keeper.clone();
+        let sign_on = move || signing.clone().sign_on();
+        tokio::spawn(supervised(config.name.clone(), "the signing", sign_on));
         if keeper.signer().policy().is_some() {
-            tokio::spawn(keeper.clone().cosign_on(witnesses));
+            let cosigning = keeper.clone();
+            let cosign_on = move || {
+                let (keeper, witnesses) = (cosigning.clone(), witnesses());
+                async move {
+                    // The same ones were made above.
+                    if let Ok(witnesses) = witnesses {
+                        keeper.cosign_on(witnesses).await;
+                    }
+                }
+            };
+            let cosigned = supervised(config.name.clone(), "the cosigning", cosign_on);
+            tokio::spawn(cosigned);
         }
         keepers.insert(config.name.clone(), keeper.clone());
         Ok(keeper)
@@ -340,6 +385,46 @@ impl Backends {
     }
 }
 
+/// Runs what never ends. After a panic it is said and begun again, as after a restart of the node,
+/// which nobody would make for it: everything else goes on.
+///
+/// **Cancellation:** what runs is dropped with it.
+async fn supervised<F: Future<Output = ()>>(
+    domain: Domain,
+    what: &'static str,
+    make: impl Fn() -> F,
+) {
+    let mut wait = RESTART_WAIT;
+    loop {
+        let begun = Instant::now();
+        let mut running = Box::pin(make());
+        let ended = poll_fn(|context| {
+            // What has panicked is not polled again; its locks are taken over as they are.
+            let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(context)));
+            match polled {
+                Ok(poll) => poll.map(Ok),
+                Err(panic) => Poll::Ready(Err(words_of(&*panic))),
+            }
+        });
+        let Err(panic) = ended.await else {
+            return;
+        };
+        drop(running);
+        tracing::error!(%domain, panic, "{what} has ended by a panic and is begun again");
+        if begun.elapsed() > RESTART_WAIT_MAX {
+            wait = RESTART_WAIT;
+        }
+        sleep(wait).await;
+        wait = wait.saturating_mul(2).min(RESTART_WAIT_MAX);
+    }
+}
+
+fn words_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "without words".to_owned())
+}
+
 /// Lets the log of a domain that is new in a restored store go on, whose key was made just now. After a
 /// crash between the two it stays on hold: the key may have been used since, as far as anybody knows.
 async fn release_new(signer: &LogSigner) -> anyhow::Result<()> {
@@ -366,4 +451,24 @@ fn policy(config: &DomainConfig, keys: &[LogKey]) -> anyhow::Result<Option<Polic
     lines.push(text);
     let policy = Policy::parse(&lines.join("\n")).with_context(named)?;
     Ok(Some(policy))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_loop_that_panics_is_begun_again() {
+        let begun = AtomicU32::new(0);
+        let make = || async {
+            let before = begun.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+            assert!(before > 0, "the first one panics");
+        };
+        let domain: Domain = "default".parse().unwrap();
+        supervised(domain, "the loop", make).await;
+        assert_eq!(begun.load(Ordering::Relaxed), 2);
+    }
 }
