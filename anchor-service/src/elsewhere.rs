@@ -23,6 +23,7 @@ const CHECK_TIME_MAX: Duration = Duration::from_secs(5);
 /// replaced by one with higher fees.
 const RESEND_LOOKS: u32 = 20;
 const REPLACE_LOOKS: u32 = 60;
+const WEI_OF_GWEI: u128 = 1_000_000_000;
 
 /// The ledger of a domain whose anchors are not, or not only, in this node's store.
 ///
@@ -147,6 +148,7 @@ fn account(senders: &Senders, config: &EvmConfig) -> anyhow::Result<ChainAccount
         Fees::Eip1559 => FeeKind::Eip1559,
         Fees::Legacy => FeeKind::Legacy,
     };
+    chain.fees.cap = u128::from(config.fee_cap_gwei).saturating_mul(WEI_OF_GWEI);
     let look = Duration::from_millis(config.poll_ms);
     chain.timing.poll = look;
     chain.timing.resend_after = look * RESEND_LOOKS;

@@ -135,6 +135,7 @@ account_key = "account.key"
 confirmations = 16
 poll_ms = 17
 fees = "legacy"
+fee_cap_gwei = 170
 batch_entries_max = 18
 batch_ms_max = 190
 

@@ -104,13 +104,13 @@ impl Chain {
     /// # Errors
     /// [`ConnectError`]; of these only [`ConnectError::WrongChain`] does not pass by itself.
     pub async fn connect(config: ChainConfig) -> Result<Self, ConnectError> {
-        let rpc = Rpc::new(config.rpc.clone(), config.limits.clone())?;
-        let served = rpc.chain_id().await?;
-        if served != config.chain_id {
-            return Err(ConnectError::WrongChain {
-                served,
-                configured: config.chain_id,
-            });
+        let rpc = Rpc::of_chain(config.rpc.clone(), config.limits.clone(), config.chain_id)?;
+        match rpc.check_chain().await {
+            Ok(()) => {}
+            Err(RpcError::OtherChain {
+                served, configured, ..
+            }) => return Err(ConnectError::WrongChain { served, configured }),
+            Err(error) => return Err(error.into()),
         }
         Ok(Self {
             rpc,
@@ -118,7 +118,16 @@ impl Chain {
         })
     }
 
-    /// Calls of the node.
+    /// Asks the node now whether it still serves the chain: before something is concluded from what is
+    /// *not* there. All calls ask for it too, but every few seconds only.
+    ///
+    /// # Errors
+    /// [`RpcError::OtherChain`], or that the node cannot be asked.
+    pub async fn check(&self) -> Result<(), RpcError> {
+        self.rpc.check_chain().await
+    }
+
+    /// Calls of the node, which are refused while it serves another chain.
     #[must_use]
     pub fn rpc(&self) -> &Rpc {
         &self.rpc

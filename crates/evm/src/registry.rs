@@ -252,7 +252,10 @@ impl Registry {
     ) -> Result<Option<Batch>, RegistryError> {
         let rpc = self.chain.rpc();
         let head = rpc.block_number().await?;
-        let Some(newest) = (head + 1).checked_sub(self.chain.confirmations()) else {
+        let Some(newest) = head
+            .saturating_add(1)
+            .checked_sub(self.chain.confirmations())
+        else {
             return Ok(None);
         };
         let oldest = newest.saturating_sub(blocks.saturating_sub(1));
@@ -284,7 +287,8 @@ impl Registry {
         let receipt = rpc.receipt(transaction).await?;
         let receipt = receipt.ok_or(RegistryError::NotMined { transaction })?;
         let head = rpc.block_number().await?.max(receipt.block_number);
-        let deep = head - receipt.block_number + 1 >= self.chain.confirmations();
+        let depth = (head - receipt.block_number).saturating_add(1);
+        let deep = depth >= self.chain.confirmations();
         let number = BlockTag::Number(receipt.block_number);
         let block = rpc.block(number).await?;
         let on_chain = block.is_some_and(|block| block.hash == receipt.block_hash);

@@ -12,14 +12,15 @@ mod answer;
 mod error;
 mod url;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use answer::Field;
 pub use answer::{Block, Log, Receipt};
@@ -29,6 +30,12 @@ pub use url::{RpcUrl, RpcUrlError};
 /// Longer than a request after the other, shorter than what servers keep: a call on a connection
 /// that is just being closed fails.
 const POOL_IDLE: Duration = Duration::from_secs(20);
+/// How long a node that has named its chain is taken to serve it: another one may answer at its
+/// address without any call that fails in between.
+const CHAIN_FRESH: Duration = Duration::from_secs(2);
+/// No block has this number and no account has sent so many transactions: at one in a millisecond
+/// it would take 8,900 years. What follows is calculated without overflow.
+const COUNT_END: u64 = 1 << 48;
 
 /// Limits of one call.
 #[derive(Debug, Clone)]
@@ -95,6 +102,10 @@ struct Inner {
     url: RpcUrl,
     limits: RpcLimits,
     next_id: AtomicU64,
+    /// The chain that the node must serve; `None` for any.
+    chain_id: Option<u64>,
+    /// When the node last said that it serves it, unless a call has failed since.
+    chain_seen: Mutex<Option<Instant>>,
 }
 
 impl Rpc {
@@ -103,6 +114,20 @@ impl Rpc {
     /// # Errors
     /// [`RpcError::Setup`] if this machine can make no HTTP client.
     pub fn new(url: RpcUrl, limits: RpcLimits) -> Result<Self, RpcError> {
+        Self::made(url, limits, None)
+    }
+
+    /// The same for a node that must serve this chain: it is asked whether it does before its other
+    /// answers are believed, again after every call that failed, and every few seconds.
+    pub(crate) fn of_chain(
+        url: RpcUrl,
+        limits: RpcLimits,
+        chain_id: u64,
+    ) -> Result<Self, RpcError> {
+        Self::made(url, limits, Some(chain_id))
+    }
+
+    fn made(url: RpcUrl, limits: RpcLimits, chain_id: Option<u64>) -> Result<Self, RpcError> {
         // An error means that the program has chosen a provider itself: that one is used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = || {
@@ -126,6 +151,8 @@ impl Rpc {
             url,
             limits,
             next_id: AtomicU64::new(1),
+            chain_id,
+            chain_seen: Mutex::default(),
         })))
     }
 
@@ -140,8 +167,44 @@ impl Rpc {
     /// # Errors
     /// As every call here: [`RpcError`].
     pub async fn chain_id(&self) -> Result<u64, RpcError> {
-        let answer = self.ask("eth_chainId", json!([])).await?;
+        let answer = self.ask_any("eth_chainId", json!([])).await?;
         self.checked(Field::new("chain id", &answer).quantity_u64())
+    }
+
+    /// Asks the node now whether it serves the chain that it must, however short ago it said so.
+    pub(crate) async fn check_chain(&self) -> Result<(), RpcError> {
+        let Some(configured) = self.0.chain_id else {
+            return Ok(());
+        };
+        self.note_chain(None);
+        let served = self.chain_id().await?;
+        if served != configured {
+            return Err(RpcError::OtherChain {
+                place: self.0.url.place(),
+                served,
+                configured,
+            });
+        }
+        self.note_chain(Some(Instant::now()));
+        Ok(())
+    }
+
+    fn note_chain(&self, seen: Option<Instant>) {
+        let mut noted = self
+            .0
+            .chain_seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *noted = seen;
+    }
+
+    fn is_chain_fresh(&self) -> bool {
+        let seen = self
+            .0
+            .chain_seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.0.chain_id.is_none() || seen.is_some_and(|at| at.elapsed() < CHAIN_FRESH)
     }
 
     /// `eth_blockNumber`: the newest block.
@@ -150,7 +213,7 @@ impl Rpc {
     /// [`RpcError`].
     pub async fn block_number(&self) -> Result<u64, RpcError> {
         let answer = self.ask("eth_blockNumber", json!([])).await?;
-        self.checked(Field::new("block number", &answer).quantity_u64())
+        self.checked(Field::new("block number", &answer).count())
     }
 
     /// `eth_getBlockByNumber`, without its transactions; `None` if there is no such block.
@@ -174,7 +237,7 @@ impl Rpc {
     ) -> Result<u64, RpcError> {
         let params = json!([hex_of(account), tag.to_param()]);
         let answer = self.ask("eth_getTransactionCount", params).await?;
-        self.checked(Field::new("transaction count", &answer).quantity_u64())
+        self.checked(Field::new("transaction count", &answer).count())
     }
 
     /// `eth_getBalance`, in wei.
@@ -295,8 +358,24 @@ impl Rpc {
         }
     }
 
-    /// One call: its `result`.
+    /// One call of a node that serves the right chain: its `result`.
     async fn ask(&self, method: &'static str, params: Value) -> Result<Value, RpcError> {
+        if !self.is_chain_fresh() {
+            self.check_chain().await?;
+        }
+        let answer = self.ask_any(method, params).await;
+        // A refusal is an answer; after anything else another node may stand at the address.
+        if answer
+            .as_ref()
+            .is_err_and(|error| !matches!(error, RpcError::Refused { .. }))
+        {
+            self.note_chain(None);
+        }
+        answer
+    }
+
+    /// One call, whichever chain the node serves.
+    async fn ask_any(&self, method: &'static str, params: Value) -> Result<Value, RpcError> {
         let limit = self.0.limits.timeout;
         let Ok(answer) = tokio::time::timeout(limit, self.exchange(method, params)).await else {
             return Err(RpcError::TimedOut {

@@ -115,6 +115,13 @@ impl Sender {
         &self.0.chain
     }
 
+    /// Whether its task is gone, which only a panic leads to while there is a clone. It sends nothing
+    /// any more; another sender of the account finds on the chain and in the pool what it left.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.0.requests.is_closed()
+    }
+
     /// What keeps the sender from its work now; `None` if nothing does.
     #[must_use]
     pub fn trouble(&self) -> Option<RpcError> {

@@ -10,16 +10,17 @@
 mod common;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, mpsc};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 
 use common::proxy::{self, Asked, Deed};
 use common::{Ground, config, key, sender};
-use evm::{Chain, SendError, Sender};
+use evm::{Chain, RpcError, SendError, Sender};
 use serde_json::{Value, json};
 use testkit::anvil::{Mining, Options};
 
 const SEND: &str = "eth_sendRawTransaction";
+const COUNT: &str = "eth_getTransactionCount";
 
 async fn chain_behind(
     ground: &Ground,
@@ -218,4 +219,88 @@ async fn a_pool_that_asks_for_more_gets_more() {
     let digits = seen["maxPriorityFeePerGas"].as_str().unwrap();
     let tip = u64::from_str_radix(digits.trim_start_matches("0x"), 16).unwrap();
     assert_eq!(u128::from(tip), 8 * usual);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_count_that_is_wrong_for_a_moment_gives_no_nonce() {
+    let ground = Ground::new(&Options::default());
+    let counts = AtomicU64::new(0);
+    let chain = chain_behind(&ground, move |asked| {
+        let wrong = asked.method == COUNT && counts.fetch_add(1, Ordering::Relaxed) < 3;
+        if wrong {
+            Deed::Lie(json!("0x3e8"))
+        } else {
+            Deed::Forward
+        }
+    })
+    .await;
+    all_land_once(&ground, &sender(&chain), 3).await;
+}
+
+/// A count that was wrong for longer: the way to the nonce that it led to is not paid for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_far_ahead_of_the_count_is_given_up() {
+    let ground = Ground::new(&Options::default());
+    let sent = AtomicBool::new(false);
+    let chain = chain_behind(&ground, move |asked| {
+        if asked.method == SEND {
+            sent.store(true, Ordering::Relaxed);
+        }
+        let wrong = asked.method == COUNT && !sent.load(Ordering::Relaxed);
+        if wrong {
+            Deed::Lie(json!("0x3e8"))
+        } else {
+            Deed::Forward
+        }
+    })
+    .await;
+    let sender = sender(&chain);
+    let error = sender.send(ground.note("ahead")).await.unwrap_err();
+    assert!(matches!(error, SendError::MaybeSent { .. }), "{error:?}");
+    assert_eq!(ground.count(sender.account()).await, 0);
+    all_land_once(&ground, &sender, 3).await;
+}
+
+/// Another chain at the address of the node: nothing that it says is believed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_chain_at_the_same_address_is_not_believed() {
+    const RIGHT: u64 = 0;
+    const FAILS_ONCE: u64 = 1;
+    const OTHER: u64 = 2;
+    let ground = Ground::new(&Options::default());
+    let state = Arc::new(AtomicU64::new(RIGHT));
+    let seen = Arc::clone(&state);
+    let chain = chain_behind(&ground, move |asked| {
+        let state = seen.load(Ordering::Relaxed);
+        if state == FAILS_ONCE {
+            seen.store(OTHER, Ordering::Relaxed);
+            return Deed::Junk;
+        }
+        if state == OTHER && asked.method == "eth_chainId" {
+            return Deed::Lie(json!("0x63"));
+        }
+        Deed::Forward
+    })
+    .await;
+    chain.rpc().block_number().await.unwrap();
+    state.store(FAILS_ONCE, Ordering::Relaxed);
+    let failed = chain.rpc().block_number().await;
+    assert!(
+        matches!(failed, Err(RpcError::Garbage { .. })),
+        "{failed:?}"
+    );
+    let other = chain.rpc().block_number().await;
+    assert!(
+        matches!(other, Err(RpcError::OtherChain { served: 99, .. })),
+        "{other:?}"
+    );
+    state.store(RIGHT, Ordering::Relaxed);
+    chain.rpc().block_number().await.unwrap();
+    // Asked for by name, it is found without a failure before it.
+    state.store(OTHER, Ordering::Relaxed);
+    let other = chain.check().await;
+    assert!(
+        matches!(other, Err(RpcError::OtherChain { .. })),
+        "{other:?}"
+    );
 }

@@ -16,6 +16,10 @@ use evm::{Address, B256, BlockTag, Bytes, Call, LogFilter, Rpc, RpcError, RpcLim
 
 /// Longest answer that is read in these tests.
 const BYTES_MAX: usize = 10_000;
+/// Longest wait for an answer that comes, on a busy machine.
+const PATIENT: Duration = Duration::from_secs(20);
+/// Longest wait for one that does not come.
+const IMPATIENT: Duration = Duration::from_millis(500);
 const SECRET_URL_PARTS: [&str; 3] = ["us3r", "passw0rd", "k3y"];
 
 /// What a node does with a connection.
@@ -107,9 +111,13 @@ fn question(stream: &mut TcpStream) -> serde_json::Value {
 }
 
 fn rpc(address: SocketAddr) -> Rpc {
+    rpc_within(address, PATIENT)
+}
+
+fn rpc_within(address: SocketAddr, timeout: Duration) -> Rpc {
     let limits = RpcLimits {
         connect_timeout: Duration::from_secs(5),
-        timeout: Duration::from_millis(500),
+        timeout,
         answer_bytes_max: BYTES_MAX,
     };
     let [user, password, key] = SECRET_URL_PARTS;
@@ -132,9 +140,13 @@ fn no_secret_in(error: &RpcError) {
 }
 
 async fn chain_id(answer: Answer) -> Result<u64, RpcError> {
+    chain_id_within(answer, PATIENT).await
+}
+
+async fn chain_id_within(answer: Answer, timeout: Duration) -> Result<u64, RpcError> {
     let begun = Instant::now();
-    let given = rpc(node(answer)).chain_id().await;
-    assert!(begun.elapsed() < Duration::from_secs(20));
+    let given = rpc_within(node(answer), timeout).chain_id().await;
+    assert!(begun.elapsed() < timeout + PATIENT);
     if let Err(error) = &given {
         no_secret_in(error);
     }
@@ -174,6 +186,17 @@ async fn junk_is_garbage() {
     for answer in junk {
         let given = chain_id(answer).await;
         assert!(matches!(given, Err(RpcError::Garbage { .. })), "{given:?}");
+    }
+}
+
+#[tokio::test]
+async fn numbers_that_no_chain_reaches_are_garbage() {
+    for result in [r#""0xffffffffffffffff""#, r#""0x1000000000000""#] {
+        let it = rpc(node(Answer::Result(result.to_owned())));
+        let block = it.block_number().await;
+        assert!(matches!(block, Err(RpcError::Garbage { .. })), "{block:?}");
+        let count = it.transaction_count(Address::ZERO, BlockTag::Latest).await;
+        assert!(matches!(count, Err(RpcError::Garbage { .. })), "{count:?}");
     }
 }
 
@@ -298,7 +321,7 @@ async fn receipts_with_a_wrong_field_are_garbage() {
 async fn silence_is_a_time_out() {
     let half = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"json".to_vec();
     for answer in [Answer::Stall(Vec::new()), Answer::Stall(half)] {
-        let given = chain_id(answer).await;
+        let given = chain_id_within(answer, IMPATIENT).await;
         assert!(matches!(given, Err(RpcError::TimedOut { .. })), "{given:?}");
     }
 }

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use evm::{Address, Chain, ChainConfig, ChainKey, ConnectError, Sender};
-use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 /// How long a failure to reach the chain is told to all that ask, so that they do not queue up to
@@ -36,7 +35,8 @@ pub struct ChainAccount(Arc<Inner>);
 struct Inner {
     config: ChainConfig,
     key: ChainKey,
-    sender: OnceCell<Sender>,
+    /// `None` until the chain was first asked. Held while it is.
+    sender: tokio::sync::Mutex<Option<Sender>>,
     failed: Mutex<Option<(Instant, ConnectError)>>,
 }
 
@@ -87,7 +87,7 @@ impl Senders {
         let account = Arc::new(Inner {
             config,
             key,
-            sender: OnceCell::new(),
+            sender: tokio::sync::Mutex::default(),
             failed: Mutex::default(),
         });
         known.insert(name, Arc::downgrade(&account));
@@ -108,18 +108,29 @@ impl ChainAccount {
         &self.0.config
     }
 
-    /// The sender, once the node of the chain has said that it serves the right one.
+    /// The sender, once the node of the chain has said that it serves the right one; another one when
+    /// its task has ended.
     pub(crate) async fn sender(&self) -> Result<Sender, ConnectError> {
         let inner = &*self.0;
-        let connected = inner.sender.get_or_try_init(|| async {
-            if let Some(error) = inner.fresh_failure() {
-                return Err(error);
+        let mut sender = inner.sender.lock().await;
+        let chain = match &*sender {
+            Some(sender) if !sender.has_ended() => return Ok(sender.clone()),
+            Some(ended) => {
+                let account = ended.account();
+                tracing::error!(%account, "the sender of the chain account has ended by a panic and is started again");
+                ended.chain().clone()
             }
-            let connected = Chain::connect(inner.config.clone()).await;
-            let chain = connected.inspect_err(|error| inner.note_failure(error))?;
-            Ok(Sender::start(&chain, inner.key.clone()))
-        });
-        connected.await.cloned()
+            None => {
+                if let Some(error) = inner.fresh_failure() {
+                    return Err(error);
+                }
+                let connected = Chain::connect(inner.config.clone()).await;
+                connected.inspect_err(|error| inner.note_failure(error))?
+            }
+        };
+        let started = Sender::start(&chain, inner.key.clone());
+        *sender = Some(started.clone());
+        Ok(started)
     }
 }
 

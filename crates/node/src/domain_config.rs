@@ -132,6 +132,10 @@ pub struct EvmConfig {
     /// How transactions pay.
     #[serde(default)]
     pub fees: Fees,
+    /// The most that is offered for each unit of gas, in gwei. Where the chain asks for more, nothing
+    /// is sent until it asks for less.
+    #[serde(default = "fee_cap_gwei")]
+    pub fee_cap_gwei: u64,
     /// `evm-roots`: entries after which a root is published.
     #[serde(default = "batch_entries_max")]
     pub batch_entries_max: u64,
@@ -193,6 +197,10 @@ const fn poll_ms() -> u64 {
     1000
 }
 
+const fn fee_cap_gwei() -> u64 {
+    500
+}
+
 const fn batch_entries_max() -> u64 {
     1000
 }
@@ -232,6 +240,12 @@ impl DomainConfig {
             )
     }
 
+    /// Whether entries are carried on from the embedded ledger to another one.
+    #[must_use]
+    pub const fn has_outbox(&self) -> bool {
+        self.optimistic && matches!(self.anchoring, AnchoringKind::Evm | AnchoringKind::Adapter)
+    }
+
     /// The log's origin: its own, or `prefix/<domain>`, or one that is good on loopback only.
     #[must_use]
     pub fn origin(&self, prefix: &str) -> String {
@@ -269,8 +283,9 @@ impl DomainConfig {
             "anchoring = \"adapter\" needs a section [domain.adapter], others take none",
         )?;
         require(
-            !(self.optimistic && self.anchoring == AnchoringKind::Embedded),
-            "optimistic = true needs a ledger to carry entries to; set anchoring",
+            !self.optimistic || self.has_outbox(),
+            "optimistic = true needs a ledger to carry entries to: it goes with anchoring = \"evm\" and \
+             anchoring = \"adapter\" only",
         )?;
         if let Some(evm) = &self.evm {
             require(
@@ -289,6 +304,10 @@ impl DomainConfig {
             require(
                 (10..=60_000).contains(&evm.poll_ms),
                 "evm.poll_ms must be between 10 and 60000",
+            )?;
+            require(
+                (1..=1_000_000_000).contains(&evm.fee_cap_gwei),
+                "evm.fee_cap_gwei must be between 1 and 1000000000",
             )?;
             require(
                 evm.batch_entries_max >= 1 && (100..=86_400_000).contains(&evm.batch_ms_max),

@@ -3,6 +3,8 @@
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use serde_json::Value;
 
+use super::COUNT_END;
+
 /// A block, without its transactions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -82,6 +84,15 @@ impl<'a> Field<'a> {
 
     pub(super) fn quantity_u64(&self) -> Result<u64, String> {
         u64::try_from(self.quantity()?).map_err(|_| self.wrong("a number too large"))
+    }
+
+    /// The number of a block, or of the transactions of an account.
+    pub(super) fn count(&self) -> Result<u64, String> {
+        let count = self.quantity_u64()?;
+        if count >= COUNT_END {
+            return Err(self.wrong("a number too large"));
+        }
+        Ok(count)
     }
 
     pub(super) fn quantity_u128(&self) -> Result<u128, String> {
@@ -171,7 +182,7 @@ impl Receipt {
         }
         Ok(Some(Self {
             transaction: answer.field("transactionHash")?.word()?,
-            block_number: answer.field("blockNumber")?.quantity_u64()?,
+            block_number: answer.field("blockNumber")?.count()?,
             block_hash: answer.field("blockHash")?.word()?,
             succeeded: status == 1,
             gas_used: answer.field("gasUsed")?.quantity_u64()?,
@@ -199,7 +210,7 @@ impl Log {
             address: log.field("address")?.address()?,
             topics,
             data: log.field("data")?.bytes()?,
-            block_number: log.field("blockNumber")?.quantity_u64()?,
+            block_number: log.field("blockNumber")?.count()?,
             block_hash: log.field("blockHash")?.word()?,
             transaction: log.field("transactionHash")?.word()?,
         })

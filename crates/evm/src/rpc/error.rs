@@ -52,6 +52,17 @@ pub enum RpcError {
         /// What is wrong with it.
         what: String,
     },
+    /// The node serves another chain than the configured one, which it served before: nothing was
+    /// asked of it.
+    #[error("the RPC at {place} serves chain {served} now, the configuration says {configured}")]
+    OtherChain {
+        /// Scheme, host and port.
+        place: Arc<str>,
+        /// What the node says.
+        served: u64,
+        /// What the configuration says.
+        configured: u64,
+    },
     /// This machine can make no HTTP client.
     #[error("the HTTP client cannot be set up")]
     Setup {
@@ -70,21 +81,27 @@ impl RpcError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Refused { code, .. } => RATE_CODES.contains(code),
-            Self::Setup { .. } => false,
+            Self::Setup { .. } | Self::OtherChain { .. } => false,
             _ => true,
         }
     }
 
     /// Whether the next call will most likely fare no better.
     pub(crate) fn is_down(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. })
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::OtherChain { .. }
+        )
     }
 
     /// Whether the node has certainly not done what was asked.
     pub(crate) fn nothing_done(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable { .. } | Self::Refused { .. } | Self::Setup { .. }
+            Self::Unreachable { .. }
+                | Self::Refused { .. }
+                | Self::OtherChain { .. }
+                | Self::Setup { .. }
         )
     }
 }

@@ -31,7 +31,10 @@ pub enum SendError {
         needed: Option<u64>,
     },
     /// The chain asks for more than the configuration allows. Nothing was sent.
-    #[error("the chain asks for {needed} wei for each unit of gas, the cap is {cap}")]
+    #[error(
+        "the chain asks for {needed} wei for each unit of gas, the cap is {cap} (in a node's \
+         configuration: evm.fee_cap_gwei)"
+    )]
     FeesTooHigh {
         /// Wei for each unit of gas.
         needed: u128,

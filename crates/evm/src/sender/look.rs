@@ -16,11 +16,12 @@ use crate::transaction::Fees;
 
 /// Looks that must agree before something is concluded from what is *not* there: a node may be
 /// several machines, of which one is behind.
-const LOOKS_MIN: u32 = 5;
+pub(super) const LOOKS_MIN: u32 = 5;
 /// Names of one flight: with an eighth more each time far beyond any cap that makes sense.
 const NAMES_MAX: usize = 48;
-/// Holes that are filled in one step.
-const FILL_MAX: usize = 16;
+/// Holes that are filled before what waits behind them: each costs gas. What is further ahead of the
+/// account's count got its nonce from a node that was wrong about it.
+pub(super) const FILL_MAX: u64 = 16;
 /// Gas of an empty transaction on Ethereum; where it is more, the node is asked.
 const EMPTY_GAS: u64 = 21_000;
 
@@ -80,7 +81,7 @@ impl Task {
     /// It is in a block.
     async fn seen(&mut self, nonce: u64, head: u64, receipt: Receipt) -> Result<(), RpcError> {
         let number = receipt.block_number;
-        let depth = head.saturating_sub(number) + 1;
+        let depth = head.saturating_sub(number).saturating_add(1);
         let deep = depth >= self.chain.confirmations();
         // A node may still give the receipt of a block that is not on the chain any more.
         let on_chain = if deep {
@@ -119,8 +120,8 @@ impl Task {
             return;
         }
         let (looks, since) = flight.absent.unwrap_or((0, head));
-        flight.absent = Some((looks + 1, since));
-        let deep = head.saturating_sub(since) + 1 >= confirmations;
+        flight.absent = Some((looks.saturating_add(1), since));
+        let deep = head.saturating_sub(since).saturating_add(1) >= confirmations;
         if looks + 1 >= LOOKS_MIN
             && deep
             && let Some(mut flight) = self.flights.remove(&nonce)
@@ -140,7 +141,7 @@ impl Task {
             return Ok(());
         };
         let (since, looks) = self.hole.unwrap_or((Instant::now(), 0));
-        self.hole = Some((since, looks + 1));
+        self.hole = Some((since, looks.saturating_add(1)));
         if looks + 1 < LOOKS_MIN {
             return Ok(());
         }
@@ -156,8 +157,16 @@ impl Task {
         // What is in the pool and not ours has its time.
         let waited = since.elapsed() >= self.chain.config().timing.foreign_wait;
         let from = if waited { count } else { pending.max(count) };
-        let holes = (from..first).filter(|nonce| !self.flights.contains_key(nonce));
-        let holes: Vec<u64> = holes.take(FILL_MAX).collect();
+        let most = usize::try_from(FILL_MAX).unwrap_or(usize::MAX);
+        let (holes, too_far) = {
+            let mut open = (from..first).filter(|nonce| !self.flights.contains_key(nonce));
+            let holes: Vec<u64> = open.by_ref().take(most).collect();
+            (holes, open.next())
+        };
+        if let Some(too_far) = too_far {
+            self.give_up_from(too_far);
+            return Ok(());
+        }
         if holes.is_empty() {
             return Ok(());
         }
@@ -180,6 +189,27 @@ impl Task {
             flight.sent_at = None;
         }
         Ok(())
+    }
+
+    /// Gives up what is so far ahead of the account's count that filling the hole before it would cost
+    /// more than it is worth. What is nearer is left; the next look fills the hole before that.
+    fn give_up_from(&mut self, too_far: u64) {
+        self.hole = None;
+        for (nonce, mut flight) in self.flights.split_off(&too_far) {
+            let transaction = flight.newest_hash();
+            warn!(account = %self.key.address(), nonce, %transaction, "a transaction far ahead of the account's count is given up");
+            let error = if flight.names.iter().any(|name| name.out) {
+                SendError::MaybeSent {
+                    transaction,
+                    source: flight.refused.clone(),
+                }
+            } else {
+                SendError::NotSent {
+                    source: flight.refused.clone(),
+                }
+            };
+            flight.end(Verdict::Failed(error));
+        }
     }
 
     /// Hands to the node again what is not mined in time, and raises what it offers.

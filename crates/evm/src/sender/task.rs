@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use super::broadcast::Outcome;
 use super::flight::Flight;
+use super::look::{FILL_MAX, LOOKS_MIN};
 use super::refusal::{self, Refusal};
 use super::ticket::{Request, Verdict};
 use super::{QUEUE_MAX, SendError};
@@ -40,6 +41,10 @@ pub(super) struct Task {
     foreign: Option<(Instant, u64)>,
     /// Nonces below this one are taken over from transactions that are not ours.
     pub(super) takeover: u64,
+    /// The account's count when a nonce was last given out.
+    known: u64,
+    /// A count far beyond what is known: the newest of those that agree, since when, and how many.
+    jump: Option<(u64, Instant, u32)>,
     /// Since when there is a hole before the first flight, and looks that found it.
     pub(super) hole: Option<(Instant, u32)>,
     /// Flights on which the funds of the account ended: no more at once until some are mined.
@@ -67,6 +72,8 @@ impl Task {
             landed: BTreeMap::new(),
             foreign: None,
             takeover: 0,
+            known: 0,
+            jump: None,
             hole: None,
             funds_window: None,
             failures: 0,
@@ -154,12 +161,19 @@ impl Task {
 
     /// Gives nonces to what waits, as many as may be under way.
     async fn launch(&mut self) -> Result<(), RpcError> {
-        if self.queue.is_empty() || !self.has_room() {
+        if self.flights.is_empty() {
+            self.hole = None;
+        }
+        // Behind a hole nothing is mined.
+        if self.queue.is_empty() || self.hole.is_some() || !self.has_room() {
             return Ok(());
         }
         let account = self.key.address();
         let rpc = self.chain.rpc().clone();
         let count = rpc.transaction_count(account, BlockTag::Latest).await?;
+        if !self.is_believed(count) {
+            return Ok(());
+        }
         if self.flights.is_empty() && !self.may_begin(count).await? {
             return Ok(());
         }
@@ -185,6 +199,47 @@ impl Task {
                 .await?;
         }
         Ok(())
+    }
+
+    /// Whether nonces may be given out from this count on. One far beyond what is known has to be said
+    /// several times, over some time: what is sent with a nonce that is wrong waits for all before it.
+    fn is_believed(&mut self, count: u64) -> bool {
+        let end_of = |flights: &BTreeMap<u64, Flight>| {
+            let last = flights.last_key_value();
+            last.map_or(0, |(nonce, _)| nonce.saturating_add(1))
+        };
+        let ours = end_of(&self.flights).max(end_of(&self.landed));
+        let known = self.known.max(ours);
+        let is_near = |count: u64, from: u64| count <= from.saturating_add(FILL_MAX);
+        if is_near(count, known) {
+            self.jump = None;
+            self.known = count;
+            return true;
+        }
+        // Another machine with the key may be at work meanwhile.
+        let agreeing = self
+            .jump
+            .filter(|(seen, ..)| count >= *seen && is_near(count, *seen));
+        let (since, looks) =
+            agreeing.map_or((Instant::now(), 0), |(_, since, looks)| (since, looks));
+        let looks = looks.saturating_add(1);
+        let time = self
+            .chain
+            .config()
+            .timing
+            .poll
+            .saturating_mul(LOOKS_MIN - 1);
+        if looks >= LOOKS_MIN && since.elapsed() >= time {
+            self.jump = None;
+            self.known = count;
+            return true;
+        }
+        if agreeing.is_none() {
+            let account = self.key.address();
+            info!(%account, count, known, "the account's count is far beyond what is known; it is looked at again");
+        }
+        self.jump = Some((count, since, looks));
+        false
     }
 
     /// Whether one more may be under way. Not while the last is not with the node: its nonce may

@@ -26,6 +26,14 @@ impl Direct {
     async fn history_now(&self, id: &AnchorId) -> Result<History, DirectError> {
         let (_, contract) = self.open().await?;
         let texts = contract.all_versions(id.plain()).await?;
+        if texts.is_empty() {
+            // Another chain would have nothing of it either.
+            contract
+                .chain()
+                .check()
+                .await
+                .map_err(AnchoringError::from)?;
+        }
         let id = id.clone();
         // A signature for each.
         let checked = tokio::task::spawn_blocking(move || History::checked(&id, &texts));
@@ -86,7 +94,7 @@ impl Direct {
             .block_number()
             .await
             .map_err(AnchoringError::from)?;
-        let Some(settled) = (newest + 1).checked_sub(chain.confirmations()) else {
+        let Some(settled) = newest.saturating_add(1).checked_sub(chain.confirmations()) else {
             return Ok(Vec::new());
         };
         let block = BlockTag::Number(settled);

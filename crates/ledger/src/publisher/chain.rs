@@ -61,6 +61,9 @@ impl Inner {
         let sequence = last.as_ref().map_or(0, |last| last.chain.sequence);
         match head.sequence.cmp(&sequence) {
             Ordering::Less => {
+                // Another chain lacks them all.
+                let checked = registry.chain().check().await;
+                checked.map_err(RegistryError::from)?;
                 self.take_back(&head, sequence).await?;
                 Ok(Recorded::Some)
             }
@@ -159,7 +162,7 @@ impl Inner {
         let known = last.map(|last| last.chain.block);
         let from = known.or_else(|| pending.first().map(|it| it.block));
         let from = from.unwrap_or(0).saturating_sub(BLOCKS_BEHIND);
-        let blocks = newest.saturating_sub(from) + 1;
+        let blocks = newest.saturating_sub(from).saturating_add(1);
         for sequence in after + 1..=head.sequence {
             let found = registry
                 .find_batch(self.origin_id, sequence, blocks)
@@ -271,7 +274,8 @@ fn check_last(last: &Publication, head: &Head) -> Result<(), PublisherError> {
 
 /// Whether the newest batch is deep enough, as the times of the blocks tell.
 async fn is_deep(registry: &Registry, head: &Head, newest: u64) -> Result<bool, PublisherError> {
-    let Some(settled) = (newest + 1).checked_sub(registry.chain().confirmations()) else {
+    let confirmations = registry.chain().confirmations();
+    let Some(settled) = newest.saturating_add(1).checked_sub(confirmations) else {
         return Ok(false);
     };
     let rpc = registry.chain().rpc();

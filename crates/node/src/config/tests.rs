@@ -161,3 +161,20 @@ fn a_node_that_others_reach_keeps_the_quota_that_bounds_strangers() {
         assert!(said.contains("requests_per_second is 0"), "{said}");
     }
 }
+
+#[test]
+fn an_outbox_needs_a_ledger_that_entries_go_to() {
+    for anchoring in ["embedded", "evm-roots"] {
+        let evm = if anchoring == "evm-roots" {
+            "[domain.evm]\nrpc = \"http://127.0.0.1:1\"\nchain_id = 1\n\
+             contract = \"0x0000000000000000000000000000000000000001\"\nconfirmations = 1"
+        } else {
+            ""
+        };
+        let text = format!(
+            "[[domain]]\nname = \"one\"\nanchoring = \"{anchoring}\"\noptimistic = true\n{evm}"
+        );
+        let refused = load(&text, &[]).unwrap_err().to_string();
+        assert!(refused.contains("optimistic = true"), "{refused}");
+    }
+}

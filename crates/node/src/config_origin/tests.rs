@@ -194,6 +194,11 @@ fn a_wrong_domain_or_issuer_is_named_with_its_value() {
         &["domain two", "between 10 and 60000", "poll_ms", "= 7"],
     );
     assert!(!complaint(&domain, &[]).unwrap().contains("hidden"));
+    let fees = domain.replace("poll_ms = 7", "fee_cap_gwei = 0");
+    check(
+        &fees,
+        &["domain two", "between 1 and 1000000000", "fee_cap_gwei"],
+    );
     let optimistic = "[[domain]]\nname = \"one\"\noptimistic = true";
     check(optimistic, &["domain one", "optimistic", "= true"]);
     let rule = "[[access.oidc.rule]]\nclaim = \"c\"\nvalue = \"v\"\ngrants = [{ domain = \"*\", role = \"read\" }]";
