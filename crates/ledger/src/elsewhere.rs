@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
-use keyssi::AnchorKind;
+use keyssi::{AnchorKind, AnchorValue, Signature};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
@@ -63,8 +63,49 @@ pub(crate) fn check_together(who: &str, entries: &[Entry]) -> Result<(), BatchEr
     Ok(())
 }
 
+/// Why no contract takes a value, although the rules allow it: they read a signature as the reference
+/// does, with an s of any length, and the contract takes 64 bytes.
+pub(crate) fn odd_signature(value: &AnchorValue) -> Option<&'static str> {
+    let text = value.signature_text()?;
+    let is_usual = Signature::from_text(text).is_ok_and(|signature| signature.to_text() == text);
+    (!is_usual).then_some(
+        "the contract takes a signature of 64 bytes in standard base64 only; write it in that form",
+    )
+}
+
 pub(crate) fn unsupported(reason: impl Into<String>) -> LedgerError {
     LedgerError::Unsupported {
         reason: reason.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keyssi::{BrickHash, base64};
+    use testkit::owner::{FIRST_MS, Owner, constant_value};
+
+    use super::*;
+
+    #[test]
+    fn only_signatures_of_64_bytes_are_for_contracts() {
+        let domain = "default".parse().unwrap();
+        let hash = BrickHash::of(b"x").to_string();
+        let owner = Owner::new(&domain, &[7; 32]).unwrap();
+        let value = owner.sign(&hash, FIRST_MS).unwrap();
+        let value = AnchorValue::parse_wrapped(&value).unwrap();
+        assert_eq!(odd_signature(&value), None);
+        let text = value.signature_text().unwrap();
+        let mut bytes = base64::decode_lenient(text);
+        bytes.insert(32, 0);
+        for odd in [
+            base64::encode(&bytes),
+            text.trim_end_matches('=').to_owned(),
+        ] {
+            let odd = AnchorValue::parse(&value.plain().replace(text, &odd)).unwrap();
+            assert!(odd_signature(&odd).is_some());
+        }
+        let constant = constant_value(&domain, &hash).unwrap();
+        let constant = AnchorValue::parse_wrapped(&constant).unwrap();
+        assert_eq!(odd_signature(&constant), None);
     }
 }

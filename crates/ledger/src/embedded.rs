@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::{Committer, DomainIds, Engine, EngineOptions, OpenError};
-use keyssi::{AnchorId, AnchorKind, AnchorValue, AnchorValueKind, Domain, Head};
+use keyssi::{
+    AnchorId, AnchorKind, AnchorValue, AnchorValueError, AnchorValueKind, AppendError, Domain, Head,
+};
 use tokio::sync::{oneshot, watch};
 use translog::Op;
 
@@ -206,8 +208,9 @@ impl EmbeddedLedger {
     /// What is here must be how it begins.
     ///
     /// # Errors
-    /// [`LedgerError::Broken`] for a history that breaks the rules, [`LedgerError::Conflict`] when it
-    /// does not continue what is here, [`LedgerError::Held`] for a sound one while the log is on hold.
+    /// [`LedgerError::Broken`] for a history that breaks the rules, or that is sound and cannot become
+    /// part of the log ([`is_irregular`]), [`LedgerError::Conflict`] when it does not continue what is
+    /// here, [`LedgerError::Held`] for a sound one while the log is on hold.
     pub(crate) async fn import(
         &self,
         id: &AnchorId,
@@ -393,6 +396,54 @@ fn judge(shared: &Shared, purpose: Purpose, entries: &[Entry]) -> Result<Vec<Cha
     Ok(changes.collect())
 }
 
+/// Why a history that others keep, and that the reference takes, does not become part of a log. Who
+/// checks the log judges each entry as this node judges what it is given, and would take an entry that
+/// anybody could bring to the other ledger for a fault of the node.
+#[derive(Debug, thiserror::Error)]
+enum Irregular {
+    #[error("version {version} is not written as this node takes values")]
+    Value {
+        version: usize,
+        #[source]
+        source: AnchorValueError,
+    },
+    #[error("version {version} has an older time than the one before it")]
+    Time {
+        version: usize,
+        #[source]
+        source: AppendError,
+    },
+}
+
+/// Whether a history was sound by the rules of the reference, and not taken over all the same.
+pub(crate) fn is_irregular(error: &LedgerError) -> bool {
+    matches!(error, LedgerError::Broken(cause) if cause.is::<Irregular>())
+}
+
+/// Refuses what the strict rules refuse from version `first` on, in a history whose signatures hold.
+fn check_regular(values: &[AnchorValue], first: usize) -> Result<(), Irregular> {
+    let mut last = None;
+    for (version, value) in values.iter().enumerate() {
+        let time = value.timestamp();
+        if version >= first {
+            if let Some(source) = value.irregularity().cloned() {
+                return Err(Irregular::Value { version, source });
+            }
+            if let (Some(last), Some(found)) = (last, time)
+                && found < last
+            {
+                let source = AppendError::OlderTimestamp {
+                    last: last.clone(),
+                    found: found.clone(),
+                };
+                return Err(Irregular::Time { version, source });
+            }
+        }
+        last = time;
+    }
+    Ok(())
+}
+
 /// What a history from another ledger adds to its first `here` versions. Its values are read as the
 /// reference reads them, since they were stored by others; its signatures must hold.
 fn imported(id: &AnchorId, history: &[String], here: usize) -> Result<Change, LedgerError> {
@@ -400,6 +451,7 @@ fn imported(id: &AnchorId, history: &[String], here: usize) -> Result<Change, Le
     let values = parsed
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| LedgerError::Broken(error.into()))?;
+    let regular = check_regular(&values, here);
     let new = values.iter().skip(here).map(|value| NewValue {
         wrapped: value.as_str().to_owned(),
         plain: value.plain().to_owned(),
@@ -408,6 +460,8 @@ fn imported(id: &AnchorId, history: &[String], here: usize) -> Result<Change, Le
     let new = new.collect();
     let head = keyssi::check_history(id, values);
     let head = head.map_err(|error| LedgerError::Broken(error.into()))?;
+    // Said of sound ones only.
+    regular.map_err(|error| LedgerError::Broken(error.into()))?;
     let head = head.ok_or(LedgerError::Absent)?;
     Ok(Change {
         domain: id.domain().clone(),

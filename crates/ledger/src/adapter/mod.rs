@@ -23,13 +23,14 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::contract::{Entry, Ledger};
-use crate::elsewhere::{check_together, detached, unsupported};
+use crate::elsewhere::{check_together, detached, odd_signature, unsupported};
 use crate::error::{BatchError, LedgerError};
 use crate::history::History;
 use crate::optimistic::Target;
 use crate::placed::Placed;
 use crate::turns::Turns;
 use peer::{Peer, batch_body};
+use write::Attempts;
 
 pub use peer::AdapterError;
 
@@ -122,6 +123,17 @@ impl AdapterLedger {
     fn read_deadline(&self) -> Instant {
         Instant::now() + self.0.options.read_time_max
     }
+
+    async fn write_with(&self, attempts: Attempts, entries: Vec<Entry>) -> Result<(), BatchError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        check_batch(self.0.kind, &entries)?;
+        let deadline = Instant::now() + self.0.options.write_time_max;
+        let client = Arc::clone(&self.0);
+        let write = move || async move { client.write(entries, attempts, deadline).await };
+        detached(&self.0.room, deadline, AdapterError::Busy.into(), write).await
+    }
 }
 
 #[async_trait]
@@ -131,14 +143,7 @@ impl Ledger for AdapterLedger {
     /// values of one anchor (judged against the same state, both would be stored), a constant anchor
     /// (its rule is not applied there), and any batch for an hf-adapter.
     async fn write_all(&self, entries: Vec<Entry>) -> Result<(), BatchError> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        check_batch(self.0.kind, &entries)?;
-        let deadline = Instant::now() + self.0.options.write_time_max;
-        let client = Arc::clone(&self.0);
-        let write = move || async move { client.write(entries, deadline).await };
-        detached(&self.0.room, deadline, AdapterError::Busy.into(), write).await
+        self.write_with(Attempts::UntilDeadline, entries).await
     }
 
     async fn last_version(&self, id: &AnchorId) -> Result<Option<(String, u64)>, LedgerError> {
@@ -169,10 +174,16 @@ impl Ledger for AdapterLedger {
 
 #[async_trait]
 impl Target for AdapterLedger {
-    /// An adapter does not say where on its ledger an entry stands.
+    /// An adapter does not say where on its ledger an entry stands. What it refuses is not sent again
+    /// at once: whoever carries has other entries to send meanwhile.
     async fn carry(&self, entries: Vec<Entry>) -> Result<Vec<Option<Placed>>, BatchError> {
         let unknown = vec![None; entries.len()];
-        self.write_all(entries).await.map(|()| unknown)
+        let written = self.write_with(Attempts::One, entries).await;
+        written.map(|()| unknown)
+    }
+
+    fn never_holds(&self, entry: &Entry) -> Option<String> {
+        odd_signature(&entry.value).map(str::to_owned)
     }
 }
 

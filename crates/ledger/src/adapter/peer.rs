@@ -85,6 +85,12 @@ impl AdapterError {
             Self::Setup { .. } | Self::Nonsense { .. } | Self::TooLong { .. } => false,
         }
     }
+
+    /// Whether it is what an adapter answers when its contract refuses an entry. It may answer the
+    /// same when its chain is down.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Status { status: 428, .. })
+    }
 }
 
 /// The adapter as it is seen from here.

@@ -4,11 +4,20 @@ use tokio::time::{Instant, timeout_at};
 
 use super::pause::Pauses;
 use super::peer::AdapterError;
-use super::{Client, unsupported};
+use super::{Client, odd_signature, unsupported};
 use crate::contract::{Entry, Intent};
 use crate::error::{BatchError, LedgerError};
 use crate::history::History;
 use crate::judge::{self, Route};
+
+/// How often entries are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempts {
+    /// Once, and again only while the adapter has no room for requests: that says nothing of them.
+    One,
+    /// Until the time is over.
+    UntilDeadline,
+}
 
 /// An entry that is not known to stand on the ledger.
 pub(super) struct Open {
@@ -35,6 +44,7 @@ impl Client {
     pub(super) async fn write(
         &self,
         entries: Vec<Entry>,
+        attempts: Attempts,
         deadline: Instant,
     ) -> Result<(), BatchError> {
         let mut anchors: Vec<_> = entries.iter().map(|it| it.id.clone()).collect();
@@ -58,12 +68,13 @@ impl Client {
                 route,
             });
         }
-        self.send_until_settled(open, deadline).await
+        self.send_until_settled(open, attempts, deadline).await
     }
 
     async fn send_until_settled(
         &self,
         mut open: Vec<Open>,
+        attempts: Attempts,
         deadline: Instant,
     ) -> Result<(), BatchError> {
         let mut pauses = Pauses::until(deadline, &self.options);
@@ -81,7 +92,9 @@ impl Client {
             if open.len() > 1 && matches!(failure, AdapterError::Status { status: 404, .. }) {
                 return Err(first.at(unsupported("this adapter takes one entry at a time")));
             }
-            if !pauses.pause(&failure).await {
+            let no_room = matches!(failure, AdapterError::Status { status: 429, .. });
+            let is_last = attempts == Attempts::One && !no_room;
+            if is_last || !pauses.pause(&failure).await {
                 return Err(first.at(failure));
             }
         }
@@ -133,5 +146,9 @@ async fn judge(entry: &Entry, history: &History) -> Result<(usize, Route), Ledge
         expected: "a history that can go on",
     })?;
     let route = judge::route(entry, head).await?;
+    // It would be refused each time that it is sent.
+    if let Some(reason) = odd_signature(&entry.value) {
+        return Err(unsupported(reason));
+    }
     Ok((history.len(), route))
 }

@@ -30,7 +30,7 @@ use tokio::time::Instant;
 
 use crate::chain_account::ChainAccount;
 use crate::contract::{Entry, Ledger};
-use crate::elsewhere::{check_together, detached, unsupported};
+use crate::elsewhere::{check_together, detached, odd_signature, unsupported};
 use crate::error::{BatchError, LedgerError};
 use crate::optimistic::Target;
 use crate::placed::Placed;
@@ -237,7 +237,7 @@ fn never_holds(entry: &Entry) -> Option<String> {
     } else if has_compressed_key(&entry.id) {
         "the contract knows uncompressed public keys only; name the anchor by that form"
     } else {
-        return None;
+        odd_signature(&entry.value)?
     };
     Some(reason.to_owned())
 }

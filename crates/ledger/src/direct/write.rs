@@ -7,7 +7,7 @@ use keyssi::AnchorValueKind;
 use tokio::time::{Instant, timeout_at};
 
 use super::error::DirectError;
-use super::{Direct, unsupported};
+use super::{Direct, odd_signature, unsupported};
 use crate::contract::Entry;
 use crate::error::{BatchError, LedgerError};
 use crate::history::{BrokenHistory, History};
@@ -296,6 +296,10 @@ async fn judge(entry: &Entry, history: &History) -> Result<Route, LedgerError> {
         .as_ref()
         .is_some_and(|head| head.transferred_to().is_some());
     let route = judge::route(entry, head).await?;
+    // It would be refused in a transaction that is paid for.
+    if let Some(reason) = odd_signature(&entry.value) {
+        return Err(unsupported(reason));
+    }
     if was_transferred || entry.value.kind() == AnchorValueKind::Transfer {
         return Err(unsupported(
             "the contract cannot hand an anchor to another key; it needs another ledger",

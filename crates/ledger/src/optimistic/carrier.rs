@@ -12,7 +12,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::Inner;
 use super::outbox::{Conflict, Waiting};
 use super::refresh::{Relation, check_foreign, relation};
+use crate::adapter::AdapterError;
 use crate::contract::{Entry, Intent, Ledger};
+use crate::embedded::is_irregular;
 use crate::error::LedgerError;
 
 /// Anchors that are carried at a time.
@@ -22,6 +24,11 @@ const BATCH: usize = 10;
 /// First and longest pause after a failure.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_mins(1);
+/// Longest pause after an adapter has refused an entry, which it also does while its chain is down.
+const PAUSE_REFUSED_MAX: Duration = Duration::from_hours(1);
+/// First and longest pause after an entry was refused for good: on a chain each attempt is paid for.
+const PAUSE_FINAL_MIN: Duration = Duration::from_mins(1);
+const PAUSE_FINAL_MAX: Duration = Duration::from_hours(24);
 
 /// What went wrong lately, by anchor. In memory only: it is for people, and for the pauses.
 #[derive(Default)]
@@ -29,8 +36,39 @@ pub(super) struct Trouble(Mutex<HashMap<String, Attempts>>);
 
 struct Attempts {
     count: u32,
+    /// How many of them were answered with a refusal.
+    refused: u32,
+    /// Its entry was sent in vain. It goes alone then: others are not to fail with it.
+    is_suspect: bool,
     error: String,
     next: Instant,
+}
+
+/// What a failure says of trying again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// It passes.
+    Passing,
+    /// The entry was refused, perhaps for another reason than its own.
+    Refused,
+    /// The entry is refused each time.
+    Final,
+}
+
+impl Failure {
+    fn of(error: &LedgerError) -> Self {
+        match error {
+            LedgerError::Unsupported { .. } => Self::Final,
+            LedgerError::Unavailable(Some(cause))
+                if cause
+                    .downcast_ref::<AdapterError>()
+                    .is_some_and(AdapterError::is_refusal) =>
+            {
+                Self::Refused
+            }
+            _ => Self::Passing,
+        }
+    }
 }
 
 impl Trouble {
@@ -44,16 +82,43 @@ impl Trouble {
     }
 
     fn note(&self, id: &AnchorId, error: &LedgerError) {
+        self.note_as(id, error, false);
+    }
+
+    /// The same of an entry that was sent.
+    fn note_sent(&self, id: &AnchorId, error: &LedgerError) {
+        self.note_as(id, error, true);
+    }
+
+    fn note_as(&self, id: &AnchorId, error: &LedgerError, was_sent: bool) {
         let mut troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let attempts = troubles.entry(id.as_str().to_owned());
         let attempts = attempts.or_insert_with(|| Attempts {
             count: 0,
+            refused: 0,
+            is_suspect: false,
             error: String::new(),
             next: Instant::now(),
         });
         attempts.count = attempts.count.saturating_add(1);
+        attempts.is_suspect |= was_sent;
         attempts.error = with_causes(error);
-        attempts.next = Instant::now() + pause(attempts.count);
+        let failure = Failure::of(error);
+        if failure != Failure::Passing {
+            attempts.refused = attempts.refused.saturating_add(1);
+        }
+        let pause = match failure {
+            Failure::Passing => pause(attempts.count),
+            Failure::Refused => growing(PAUSE_MIN, PAUSE_REFUSED_MAX, attempts.refused),
+            Failure::Final => growing(PAUSE_FINAL_MIN, PAUSE_FINAL_MAX, attempts.refused),
+        };
+        attempts.next = Instant::now() + pause;
+    }
+
+    fn is_suspect(&self, id: &AnchorId) -> bool {
+        let troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let attempts = troubles.get(id.as_str());
+        attempts.is_some_and(|attempts| attempts.is_suspect)
     }
 
     fn clear(&self, id: &AnchorId) {
@@ -71,15 +136,20 @@ impl Trouble {
     }
 }
 
-/// Doubles from a quarter of a second to a minute, with up to half of it more or less, so that
-/// nodes that lost the same ledger do not come back to it all at once.
+/// The pause after so many failures that pass.
 fn pause(count: u32) -> Duration {
-    let longest = PAUSE_MIN.saturating_mul(1 << count.saturating_sub(1).min(16));
-    let longest = longest.min(PAUSE_MAX);
+    growing(PAUSE_MIN, PAUSE_MAX, count)
+}
+
+/// Doubles from `first` to `most`, with up to half of it more or less, so that nodes that lost the
+/// same ledger do not come back to it all at once.
+fn growing(first: Duration, most: Duration, count: u32) -> Duration {
+    let middle = first.saturating_mul(1 << count.saturating_sub(1).min(16));
+    let middle = middle.min(most);
     let mut byte = [128];
     // Without random bytes the pause is its middle.
     let _ = getrandom::fill(&mut byte);
-    longest / 2 + longest.mul_f64(f64::from(byte[0]) / 255.0)
+    middle / 2 + middle.mul_f64(f64::from(byte[0]) / 255.0)
 }
 
 /// The next entry of an anchor that the other ledger lacks, and its place in the outbox; `None`
@@ -148,7 +218,11 @@ async fn round(inner: &Inner, waiting: Vec<(AnchorId, Waiting)>) -> bool {
                 inner.trouble.clear(&id);
                 any = true;
             }
-            Ok(Step::Send(next)) if id.kind() == AnchorKind::Signed => together.push(*next),
+            Ok(Step::Send(next))
+                if id.kind() == AnchorKind::Signed && !inner.trouble.is_suspect(&id) =>
+            {
+                together.push(*next);
+            }
             Ok(Step::Send(next)) => single.push(*next),
             Ok(Step::Wait) => {
                 let why = "the newest entry on the ledger is not deep enough to stay";
@@ -181,7 +255,11 @@ async fn look(inner: &Inner, id: &AnchorId, waiting: Waiting) -> Result<Step, Le
         Relation::Equal => u64::MAX,
         Relation::Behind(versions) => versions,
         Relation::Ahead => {
-            inner.embedded.import(id, there).await?;
+            match inner.embedded.import(id, there).await {
+                // It stands there, whatever else does.
+                Err(error) if is_irregular(&error) => {}
+                imported => imported?,
+            }
             u64::MAX
         }
         Relation::Apart => {
@@ -219,6 +297,14 @@ async fn look(inner: &Inner, id: &AnchorId, waiting: Waiting) -> Result<Step, Le
         value,
         intent,
     };
+    if let Some(reason) = inner.target.never_holds(&entry) {
+        // It was acknowledged before entries went to this ledger, or before it was known of it; what
+        // follows it cannot go either. The status still says that they are not there, and why.
+        let (domain, versions) = (&inner.domain, rest.len());
+        tracing::warn!(%domain, versions, reason, "versions of an anchor stay here alone");
+        inner.record_carried(id, rest, None).await?;
+        return Ok(Step::Done);
+    }
     let queued = rest.into_iter().find(|(_, version)| *version == held);
     Ok(Step::Send(Box::new((entry, queued))))
 }
@@ -252,12 +338,14 @@ async fn send(inner: &Inner, batch: Vec<Next>) -> bool {
             }
             true
         }
-        // A ledger that is down is not asked ten times more. One that refuses an entry is not down.
+        // A ledger that is down is not asked ten times more: if it was one of the entries, the next
+        // round tells, in which each goes alone. One that refuses an entry is not down.
         Err(error) if is_one || matches!(error.source, LedgerError::Unavailable(_)) => {
             for (entry, _) in &batch {
-                inner.trouble.note(&entry.id, &error.source);
+                inner.trouble.note_sent(&entry.id, &error.source);
             }
-            !matches!(error.source, LedgerError::Unavailable(_))
+            Failure::of(&error.source) != Failure::Passing
+                || !matches!(error.source, LedgerError::Unavailable(_))
         }
         Err(_) => {
             let mut any = false;

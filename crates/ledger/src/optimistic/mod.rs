@@ -97,6 +97,13 @@ impl OptimisticLedger {
             let (attempts, last_error) = self.0.trouble.of(id);
             standing.attempts = attempts;
             standing.last_error = last_error;
+        } else if standing.placed.is_none()
+            && standing.conflict.is_none()
+            && let Some((first, reason)) = self.0.never_carried(id, version).await?
+        {
+            // It is in no outbox any more, and not there.
+            standing.waiting = version - first + 1;
+            standing.last_error = Some(reason);
         }
         Ok(standing)
     }
@@ -130,6 +137,7 @@ impl Ledger for OptimisticLedger {
                 return Err(at(LedgerError::Conflict));
             }
         }
+        inner.look_before_creation(&entries).await?;
         let here = &inner.embedded;
         let refused = match here.write_for(Purpose::Carried, entries.clone()).await {
             Err(error) if may_be_stale(&error.source) => error,
@@ -146,7 +154,7 @@ impl Ledger for OptimisticLedger {
             // The refusal may be wrong: it was judged without what the other ledger has.
             Ok(Found::NotTaken(_)) => Err(BatchError {
                 index: refused.index,
-                source: inner.held().unwrap_or(refused.source),
+                source: inner.not_taken(),
             }),
             // That the anchor is absent would be untrue.
             Err(source @ LedgerError::Broken(_))

@@ -31,11 +31,12 @@ pub struct Conflict {
 /// Where a version stands on its way to the other ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// Versions of the anchor up to this one that wait to be carried; 0 when this one was.
+    /// Versions of the anchor up to this one that wait to be carried, or can never be; 0 when this one
+    /// was.
     pub waiting: u64,
     /// How often the first of them was tried.
     pub attempts: u64,
-    /// What was wrong the last time.
+    /// What was wrong the last time, or why the first of them can never be carried.
     pub last_error: Option<String>,
     /// Both histories, where they differ.
     pub conflict: Option<Conflict>,
@@ -114,7 +115,7 @@ impl Inner {
         })
     }
 
-    /// Takes versions out of the outbox that the other ledger holds.
+    /// Takes versions out of the outbox that the other ledger holds, or can never hold.
     pub(super) async fn record_carried(
         &self,
         id: &AnchorId,

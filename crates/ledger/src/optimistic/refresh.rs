@@ -5,13 +5,16 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use causes::with_causes;
+use futures_util::future::join_all;
 use keyssi::{AnchorId, AnchorValue};
 use tokio::time::{Instant, timeout};
 
 use super::Inner;
 use super::outbox::Conflict;
-use crate::contract::Ledger;
-use crate::error::LedgerError;
+use crate::contract::{Entry, Intent, Ledger};
+use crate::elsewhere::unsupported;
+use crate::embedded::is_irregular;
+use crate::error::{BatchError, LedgerError};
 
 /// How long an anchor that is known here is read without asking the other ledger again.
 const FRESH: Duration = Duration::from_secs(10);
@@ -21,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const LEFT_ALONE: Duration = Duration::from_secs(10);
 /// The same for anchors that are not known here: "not known" is the weaker answer.
 const LEFT_ALONE_UNKNOWN: Duration = Duration::from_secs(2);
+/// Anchors of one write that are looked for at a time.
+const LOOKS_AT_ONCE: usize = 16;
 /// Anchors whose last comparison is remembered; beyond it all are forgotten, and compared again.
 const REMEMBERED_MAX: usize = 100_000;
 
@@ -54,6 +59,12 @@ impl Compared {
         }
         state.at.insert(id.as_str().to_owned(), Instant::now());
         state.silent_at = None;
+    }
+
+    /// The next reader compares again.
+    fn forget(&self, id: &AnchorId) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.at.remove(id.as_str());
     }
 
     fn note_silence(&self) {
@@ -113,7 +124,8 @@ pub(super) enum Found {
     Nothing,
     /// More, which is here now.
     TakenOver,
-    /// More, by the rules, which is not taken over while the log is on hold: this, oldest first.
+    /// More, by the rules, which is not taken over while the log is on hold, or because it has an
+    /// entry that the log cannot hold: this, oldest first.
     NotTaken(Vec<String>),
 }
 
@@ -135,6 +147,13 @@ impl Inner {
                 Ok(()) => Ok(Found::TakenOver),
                 // Nothing is written to a log on hold, and reading goes on.
                 Err(LedgerError::Held { .. }) => Ok(Found::NotTaken(there)),
+                // The same, for as long as it is there.
+                Err(error) if is_irregular(&error) => {
+                    let (domain, error) = (&self.domain, with_causes(&error));
+                    tracing::debug!(%domain, error, "an anchor is read on its ledger only");
+                    self.compared.forget(id);
+                    Ok(Found::NotTaken(there))
+                }
                 Err(error) => Err(error),
             },
             Relation::Apart => {
@@ -209,6 +228,79 @@ impl Inner {
             Err(_) => self.compared.note_silence(),
         }
         Ok(Found::Nothing)
+    }
+
+    /// Why nothing is written to an anchor whose history on the other ledger was not taken over.
+    pub(super) fn not_taken(&self) -> LedgerError {
+        self.held().unwrap_or_else(|| {
+            unsupported(
+                "the history of this anchor on its ledger has an entry that the log of this node \
+                 cannot hold; write to it there",
+            )
+        })
+    }
+
+    /// Before entries are taken: an anchor that is to be made may be on the other ledger already,
+    /// whose first value cannot be another one then. If that does not answer, it is made all the same.
+    pub(super) async fn look_before_creation(&self, entries: &[Entry]) -> Result<(), BatchError> {
+        let made = |(index, entry): (usize, &Entry)| {
+            (entry.intent != Intent::Append).then(|| (index, entry.clone()))
+        };
+        let made: Vec<_> = entries.iter().enumerate().filter_map(made).collect();
+        for part in made.chunks(LOOKS_AT_ONCE) {
+            let looks = part.iter().cloned().map(|(index, entry)| async move {
+                let looked = self.look_for_new(&entry).await;
+                looked.map_err(|source| BatchError { index, source })
+            });
+            for looked in join_all(looks).await {
+                looked?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_for_new(&self, entry: &Entry) -> Result<(), LedgerError> {
+        if self.embedded.last_version(&entry.id).await?.is_some() {
+            return Ok(());
+        }
+        match self.look_for(&entry.id).await? {
+            // What was taken over decides when the entry is judged.
+            Found::Nothing | Found::TakenOver => Ok(()),
+            Found::NotTaken(_) => Err(match (self.held(), entry.intent) {
+                (None, Intent::Create) => LedgerError::AlreadyExists,
+                _ => self.not_taken(),
+            }),
+        }
+    }
+
+    /// The first version up to this one that the other ledger can never hold, and why. What was taken
+    /// over from there is there, whatever it is.
+    pub(super) async fn never_carried(
+        &self,
+        id: &AnchorId,
+        version: u64,
+    ) -> Result<Option<(u64, String)>, LedgerError> {
+        let here = self.embedded.all_versions(id).await?;
+        let mut found = None;
+        for (number, text) in (0..=version).zip(&here) {
+            let value = AnchorValue::parse_stored(text)
+                .map_err(|error| LedgerError::Unavailable(Some(error.into())))?;
+            let entry = Entry {
+                id: id.clone(),
+                value,
+                intent: Intent::CreateOrAppend,
+            };
+            if let Some(reason) = self.target.never_holds(&entry) {
+                found = Some((number, text, reason));
+                break;
+            }
+        }
+        let Some((number, text, reason)) = found else {
+            return Ok(None);
+        };
+        let asked = timeout(PATIENCE, self.target.all_versions(id)).await;
+        let is_there = matches!(asked, Ok(Ok(there)) if there.contains(text));
+        Ok((!is_there).then_some((number, reason)))
     }
 
     /// Looks on the other ledger for an anchor that is not known here. If it cannot be asked, the

@@ -10,6 +10,7 @@
     reason = "tests"
 )]
 
+mod carried;
 mod hostile;
 mod recorded;
 mod rules;
