@@ -22,7 +22,8 @@ use crate::grown::key;
 use crate::server::Witness;
 
 const HASH: &str = "BsDZDZZsSfW3tP9Kr8epe1c8Wd49kB7UYTrva7dZGeVU";
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A node that asks a witness, with its folder.
 pub(crate) struct Node {
@@ -101,6 +102,23 @@ impl Node {
         self.create_in("default", number)
     }
 
+    /// Creates one right after a start, when the log may still wait for what its witnesses say and
+    /// takes nothing.
+    pub(crate) fn create_at_start(&self, number: u8) -> Result<String> {
+        let started = Instant::now();
+        loop {
+            let (id, reply) = self.create(number)?;
+            if reply.status == 201 {
+                return Ok(id);
+            }
+            ensure!(
+                reply.status == 503 && started.elapsed() < PATIENCE,
+                "{reply:?}"
+            );
+            std::thread::sleep(LOOK);
+        }
+    }
+
     pub(crate) fn create_in(&self, domain: &str, number: u8) -> Result<(String, Reply)> {
         let owner = Owner::new(&domain.parse()?, &[number; 32])?;
         let value = owner.sign(HASH, 1_700_000_000_000)?;
@@ -158,7 +176,7 @@ impl Node {
                 return Ok(());
             }
             ensure!(started.elapsed() < PATIENCE, "{reply:?}");
-            std::thread::yield_now();
+            std::thread::sleep(LOOK);
         }
     }
 
@@ -169,9 +187,22 @@ impl Node {
 
     /// Requires that the log is on hold, and that everybody who asks is told.
     fn is_on_hold(&self, known: &str) -> Result<()> {
-        let (_, refused) = self.create(99)?;
-        ensure!(refused.status == 503, "{refused:?}");
-        ensure!(refused.text().contains("read-only"), "{refused:?}");
+        let target = format!("/anchor/default/status/{known}");
+        let started = Instant::now();
+        // Nothing is taken from the first moment on; the reason comes with what the witness says.
+        let (refused, status) = loop {
+            let (_, refused) = self.create(99)?;
+            ensure!(refused.status == 503, "{refused:?}");
+            let status = self.ask("GET", &target)?;
+            let status: serde_json::Value = serde_json::from_str(&status.text())?;
+            if status["log"]["hold"]["cause"] == "contradicted"
+                && refused.text().contains("read-only")
+            {
+                break (refused, status);
+            }
+            ensure!(started.elapsed() < PATIENCE, "{refused:?} {status}");
+            std::thread::sleep(LOOK);
+        };
         ensure!(refused.header("retry-after") == Some("60"), "{refused:?}");
         let ready = self.ask("GET", "/readyz")?;
         ensure!(
@@ -180,9 +211,6 @@ impl Node {
         );
         let read = self.ask("GET", &format!("/anchor/default/get-last-version/{known}"))?;
         ensure!(read.status == 200, "{read:?}");
-        let status = self.ask("GET", &format!("/anchor/default/status/{known}"))?;
-        let status: serde_json::Value = serde_json::from_str(&status.text())?;
-        ensure!(status["log"]["hold"]["cause"] == "contradicted", "{status}");
         ensure!(status["log"]["hold"]["outside"][0]["size"] == 4, "{status}");
         ensure!(self.signed_size()? == 2);
         Ok(())
@@ -208,14 +236,13 @@ fn a_node_that_was_put_back_signs_no_second_history() -> Result<()> {
     let witness = Witness::start(&[key("localhost/default", 3).verifier().to_string()])?;
     let mut node = Node::new(&witness)?;
     node.run()?;
-    let (known, created) = node.create(1)?;
-    ensure!(created.status == 201, "{created:?}");
+    let known = node.create_at_start(1)?;
     node.create(2)?;
     node.until_cosigned(2)?;
     node.stop()?;
     copy(&node.at("data"), &node.at("copy"))?;
     node.run()?;
-    node.create(3)?;
+    node.create_at_start(3)?;
     node.create(4)?;
     node.until_cosigned(4)?;
     node.stop()?;
@@ -239,8 +266,7 @@ fn a_node_that_was_put_back_signs_no_second_history() -> Result<()> {
     std::fs::rename(node.at("lost"), node.at("data"))?;
     node.configure(&witness.url()?)?;
     node.run()?;
-    let (_, created) = node.create(5)?;
-    ensure!(created.status == 201, "{created:?}");
+    node.create_at_start(5)?;
     node.until_cosigned(5)?;
     Ok(())
 }
@@ -251,7 +277,7 @@ fn a_restored_node_waits_until_it_was_compared() -> Result<()> {
     let witness = Witness::start(&[key("localhost/default", 3).verifier().to_string()])?;
     let mut node = Node::new(&witness)?;
     node.run()?;
-    node.create(1)?;
+    node.create_at_start(1)?;
     node.create(2)?;
     node.until_cosigned(2)?;
     let kept = node.ask("GET", "/log/default/checkpoint")?.text();
@@ -279,11 +305,11 @@ fn a_restored_node_waits_until_it_was_compared() -> Result<()> {
         "{exit:?} {told}"
     );
     node.run()?;
-    ensure!(node.create(3)?.1.status == 201);
+    node.create_at_start(3)?;
     let started = Instant::now();
     while node.signed_size()? < 3 {
         ensure!(started.elapsed() < PATIENCE, "it is not signed");
-        std::thread::yield_now();
+        std::thread::sleep(LOOK);
     }
     node.stop()?;
     // A witness that has seen less than the store has signed lifts nothing, nor does what it has seen.
@@ -304,7 +330,7 @@ fn a_restored_node_waits_until_it_was_compared() -> Result<()> {
     // By itself, when every witness shows all that the store has signed.
     node.hold()?;
     node.run()?;
-    ensure!(node.create(4)?.1.status == 201);
+    node.create_at_start(4)?;
     node.until_cosigned(4)
 }
 
@@ -346,8 +372,7 @@ fn what_a_checkpoint_waits_for_is_told() -> Result<()> {
     let policy = std::fs::read_to_string(node.at("policy"))?;
     Policy::parse(&policy)?;
     node.run()?;
-    let (id, created) = node.create(1)?;
-    ensure!(created.status == 201, "{created:?}");
+    let id = node.create_at_start(1)?;
     let refusal = format!(
         "{}: it refused with 404: the log is not known",
         witness.url()?
@@ -363,7 +388,7 @@ fn what_a_checkpoint_waits_for_is_told() -> Result<()> {
             break;
         }
         ensure!(started.elapsed() < PATIENCE, "{proof:?}");
-        std::thread::yield_now();
+        std::thread::sleep(LOOK);
     }
     let status = node.ask("GET", &format!("/anchor/default/status/{id}"))?;
     let status: serde_json::Value = serde_json::from_str(&status.text())?;
@@ -400,8 +425,7 @@ fn a_policy_without_witnesses_asks_for_none() -> Result<()> {
         process: Some(NodeProcess::start(&launch)?),
         folder,
     };
-    let (id, created) = node.create(1)?;
-    ensure!(created.status == 201, "{created:?}");
+    let id = node.create_at_start(1)?;
     node.until_cosigned(1)?;
     let proof = node.ask("GET", &format!("/anchor/default/proof/{id}"))?;
     ensure!(proof.status == 200, "{proof:?}");

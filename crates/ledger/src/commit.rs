@@ -1,7 +1,7 @@
 //! What the committer does: applies changes whose ground is still the head that they were judged
 //! against, and turns the others back.
 
-use std::collections::{BTreeMap, HashMap, hash_map};
+use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -101,6 +101,9 @@ struct Building {
     versions: HashMap<Vec<u8>, u64>,
     totals: BTreeMap<DomainId, u64>,
     trees: HashMap<DomainId, Tree>,
+    /// The domains whose tree got a leaf. The tree of another one was only looked at, by a change that
+    /// was refused.
+    grown: HashSet<DomainId>,
     is_empty: bool,
 }
 
@@ -324,6 +327,7 @@ impl Building {
                 },
             };
             let tree = self.trees.entry(id).or_default();
+            self.grown.insert(id);
             let place = leaf.put(shared, &mut self.batch, id, tree)?;
             let key = keys::version(id, &change.anchor, version);
             let stored = keys::encode_numbered(place, &value.wrapped);
@@ -348,6 +352,9 @@ impl Building {
         if self.is_empty {
             return Ok(HashMap::new());
         }
+        // A log without entries has no state: its signer would take one for something to sign.
+        self.trees.retain(|id, _| self.grown.contains(id));
+        self.totals.retain(|id, _| self.grown.contains(id));
         for (id, tree) in &self.trees {
             leaf::put_state(shared, &mut self.batch, *id, tree)?;
         }

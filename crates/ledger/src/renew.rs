@@ -15,7 +15,7 @@
 //! **Source:** `translog.md` §4; `docs/ledger.md`, "A new log that names the old one".
 
 use engine::DomainId;
-use translog::{Checkpoint, LogKey, Origin, Predecessor, SignedNote, VerifierKey};
+use translog::{Checkpoint, LogKey, Origin, Predecessor, SignedNote, VerifierKey, verify_note};
 
 use crate::commit::Record;
 use crate::error::LedgerError;
@@ -45,6 +45,9 @@ pub struct Ending<'a> {
     pub key: OldKey,
     /// Its checkpoints that were kept elsewhere; at least one.
     pub outside: &'a [Outside],
+    /// Witnesses that are believed. Only their cosignatures show that a checkpoint which the store
+    /// contains lies in the history of one that it lacks.
+    pub witnesses: &'a [VerifierKey],
     /// Which of the checkpoints that were seen during the hold count.
     pub regard: Regard,
 }
@@ -129,22 +132,32 @@ impl Log {
             let (newest, _) = newest.ok_or(RenewError::NothingOutside)?;
             return Err(RenewError::Contained(newest));
         }
-        known.extend(own.map(|own| (own, Fit::Contained)));
+        known.extend(own.into_iter().map(|own| (own, Fit::Contained)));
         judge(&known, ending)
     }
 
-    /// The last checkpoint in the store, which the store has to contain.
-    async fn own(&self, ending: &Ending<'_>) -> Result<Option<Outside>, RenewError> {
+    /// The checkpoints in the store, which the store has to contain: the last one, and the last one that
+    /// was cosigned, which may be older.
+    async fn own(&self, ending: &Ending<'_>) -> Result<Vec<Outside>, RenewError> {
         let Some(note) = self.checkpoint().await? else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
         let origin = ending.origin()?;
-        let own = Outside::signed(&note, &origin, ending.keys, "the store itself");
-        let outside = own.map_err(RenewError::OtherLog)?;
-        match self.fit(&outside).await? {
-            Fit::Contained => Ok(Some(outside)),
-            fit => Err(RenewError::Damaged { outside, fit }),
+        let signed =
+            |note: &SignedNote| Outside::signed(note, &origin, ending.keys, "the store itself");
+        let mut own = vec![signed(&note).map_err(RenewError::OtherLog)?];
+        // By a key from before a rotation, perhaps, which nobody has named: then it shows nothing.
+        own.extend(self.cosigned().await?.and_then(|note| signed(&note).ok()));
+        for outside in &own {
+            match self.fit(outside).await? {
+                Fit::Contained => {}
+                fit => {
+                    let outside = outside.clone();
+                    return Err(RenewError::Damaged { outside, fit });
+                }
+            }
         }
+        Ok(own)
     }
 
     /// Ends the log, and goes on under the name of `key`: durable when this returns.
@@ -239,26 +252,14 @@ impl Ending<'_> {
 fn judge(known: &[(Outside, Fit)], ending: &Ending<'_>) -> Result<End, RenewError> {
     let signed = known.iter().filter(|(one, _)| one.note().is_some());
     // Of two with one size the one that the store lacks: it is the one that has to be named.
-    let newest = signed
-        .clone()
-        .max_by_key(|(one, fit)| (one.size(), *fit != Fit::Contained));
-    let (newest, fit) = newest.ok_or(RenewError::NothingOutside)?;
+    let newest = signed.max_by_key(|(one, fit)| (one.size(), *fit != Fit::Contained));
+    let (newest, _) = newest.ok_or(RenewError::NothingOutside)?;
     let beyond = known.iter().find(|(one, fit)| {
         *fit != Fit::Contained && one.note().is_none() && one.size() > newest.size()
     });
     if let Some((root, _)) = beyond {
         return Err(RenewError::OnChain(root.clone()));
     }
-    let kept = if *fit == Fit::Contained {
-        newest.size()
-    } else {
-        // Where the store has another root, it had left that history before.
-        let forked = signed.clone().filter(|(_, fit)| *fit == Fit::OtherRoot);
-        let forked = forked.map(|(one, _)| one.size()).min().unwrap_or(u64::MAX);
-        let sure = signed.filter(|(_, fit)| *fit == Fit::Contained);
-        let sure = sure.map(|(one, _)| one.size()).filter(|it| *it < forked);
-        sure.max().unwrap_or(0)
-    };
     let note = newest.note().unwrap_or_default().to_owned();
     let checkpoint = SignedNote::parse(&note).ok();
     let checkpoint = checkpoint.and_then(|note| note.checkpoint().ok());
@@ -268,10 +269,62 @@ fn judge(known: &[(Outside, Fit)], ending: &Ending<'_>) -> Result<End, RenewErro
             origin: ending.origin()?,
             size: newest.size(),
             root: checkpoint.ok_or_else(unreadable)?.root,
-            kept,
+            kept: kept(known, ending),
         },
         note,
     })
+}
+
+/// How many entries of the old log are surely the first ones of the store.
+///
+/// That the store contains a checkpoint does not say that the lost history does: a store that was put back
+/// may have signed it after that, its own last one above all. A witness cosigns only what continues all that
+/// it cosigned before. So the history of a lost checkpoint has what a witness of it cosigned, and the
+/// store has it too.
+fn kept(known: &[(Outside, Fit)], ending: &Ending<'_>) -> u64 {
+    let is_lost = |known: &&(Outside, Fit)| known.1 != Fit::Contained;
+    let contained = || {
+        let contained = known.iter().filter(|known| known.1 == Fit::Contained);
+        contained.filter(|(one, _)| one.note().is_some())
+    };
+    if !known.iter().any(|known| is_lost(&known)) {
+        return contained().map(|(one, _)| one.size()).max().unwrap_or(0);
+    }
+    let lost = known.iter().filter(is_lost);
+    let lost = lost.filter(|(one, _)| one.note().is_some());
+    let Some((newest, _)) = lost.max_by_key(|(one, _)| one.size()) else {
+        return 0;
+    };
+    let by = cosigners(newest, known, ending);
+    // Where the store has another root, it had left that history before.
+    let forked = known.iter().filter(|(_, fit)| *fit == Fit::OtherRoot);
+    let forked = forked.map(|(one, _)| one.size()).min();
+    let sure = contained().filter(|(one, _)| {
+        forked.is_none_or(|forked| one.size() < forked)
+            && cosigners(one, known, ending)
+                .iter()
+                .any(|key| by.contains(key))
+    });
+    sure.map(|(one, _)| one.size()).max().unwrap_or(0)
+}
+
+/// The witnesses that cosigned a checkpoint, in whichever copy of it.
+fn cosigners(
+    checkpoint: &Outside,
+    known: &[(Outside, Fit)],
+    ending: &Ending<'_>,
+) -> Vec<VerifierKey> {
+    let note_of = |one: &Outside| SignedNote::parse(one.note()?).ok();
+    let Some(note) = note_of(checkpoint) else {
+        return Vec::new();
+    };
+    let keys = [ending.keys, ending.witnesses].concat();
+    let copies = known.iter().filter_map(|(one, _)| note_of(one));
+    let copies = copies.filter(|copy| copy.text() == note.text());
+    // A copy with a cosignature that does not hold shows nothing.
+    let verified = copies.filter_map(|copy| verify_note(&copy, &keys).ok());
+    let cosigned = verified.flat_map(|verified| verified.cosigned);
+    cosigned.map(|cosignature| cosignature.key).collect()
 }
 
 /// What is written, in one batch.
@@ -303,26 +356,45 @@ impl Batch {
 
 #[cfg(test)]
 mod tests {
+    use translog::{KeyName, WitnessKey};
+
     use super::*;
 
     fn key() -> LogKey {
         LogKey::from_seed(&Origin::parse("log.example/old").unwrap(), &[1; 32])
     }
 
+    fn witness(seed: u8) -> WitnessKey {
+        let name = KeyName::parse("witness.example").unwrap();
+        WitnessKey::from_seed(&name, &[seed; 32])
+    }
+
     fn signed(size: u64, root: u8) -> Outside {
+        cosigned(size, root, &[])
+    }
+
+    /// With cosignatures of these witnesses.
+    fn cosigned(size: u64, root: u8, by: &[u8]) -> Outside {
         let origin = Origin::parse("log.example/old").unwrap();
         let checkpoint = Checkpoint::new(origin.clone(), size, [root; 32]);
-        let note = SignedNote::new(&checkpoint, key().sign(&checkpoint));
+        let mut note = SignedNote::new(&checkpoint, key().sign(&checkpoint));
+        for seed in by {
+            let line = witness(*seed).cosign(&checkpoint, 1_700_000_000);
+            note.add(line).unwrap();
+        }
         let keys = [key().verifier().clone()];
         Outside::signed(&note, &origin, &keys, "a friend").unwrap()
     }
 
+    /// Witnesses 2 and 3 are believed.
     fn judged(known: &[(Outside, Fit)]) -> Result<(u64, u8, u64), RenewError> {
         let keys = [key().verifier().clone()];
+        let witnesses = [2, 3].map(|seed| witness(seed).verifier().clone());
         let ending = Ending {
             keys: &keys,
             key: OldKey::AtHand,
             outside: &[],
+            witnesses: &witnesses,
             regard: Regard::All,
         };
         let Predecessor {
@@ -339,14 +411,34 @@ mod tests {
         let is = |known: &[(Outside, Fit)], expected| {
             assert_eq!(judged(known).unwrap(), expected, "{known:?}");
         };
-        is(&[(signed(9, 9), larger)], (9, 9, 0));
-        is(&[(signed(9, 9), larger), (signed(4, 4), has)], (9, 9, 4));
+        let lost = (cosigned(9, 9, &[2, 3]), larger);
         is(&[(signed(4, 4), has), (signed(2, 2), has)], (4, 4, 4));
-        // The store left that history before its fifth entry.
-        let left = (signed(5, 5), Fit::OtherRoot);
-        is(&[left.clone(), (signed(3, 3), has)], (5, 5, 3));
+        is(std::slice::from_ref(&lost), (9, 9, 0));
+        is(&[lost.clone(), (cosigned(4, 4, &[3]), has)], (9, 9, 4));
+        // The store may have signed it after it was put back.
+        let own = (signed(4, 4), has);
+        is(&[lost.clone(), own.clone()], (9, 9, 0));
+        let older = (cosigned(3, 3, &[2]), has);
+        is(&[lost.clone(), own.clone(), older.clone()], (9, 9, 3));
+        // Who has cosigned one of them only, or is not believed, shows nothing.
+        is(&[(signed(9, 9), larger), older.clone()], (9, 9, 0));
+        let by_one = (cosigned(9, 9, &[3]), larger);
+        is(&[by_one.clone(), older.clone()], (9, 9, 0));
+        let by_stranger = [(cosigned(9, 9, &[4]), larger), (cosigned(4, 4, &[4]), has)];
+        is(&by_stranger, (9, 9, 0));
+        // In two copies, each with a cosignature.
+        let copy = (cosigned(9, 9, &[2]), larger);
+        is(&[by_one, copy, older.clone()], (9, 9, 3));
+        // The store left that history before its fifth entry, and signed more.
+        let left = (cosigned(5, 5, &[2]), Fit::OtherRoot);
+        is(&[left.clone(), older.clone()], (5, 5, 3));
         is(
-            &[(signed(9, 9), larger), left.clone(), (signed(6, 6), has)],
+            &[left.clone(), older.clone(), (signed(8, 8), has)],
+            (8, 8, 3),
+        );
+        is(&[left.clone(), (signed(8, 8), has)], (8, 8, 0));
+        is(
+            &[lost, left.clone(), (cosigned(6, 6, &[2]), has)],
             (9, 9, 0),
         );
         // Both were signed: the one that the store lacks is named.
@@ -360,6 +452,9 @@ mod tests {
         let refused = judged(&[(signed(5, 5), larger), (root(6), larger)]).unwrap_err();
         assert!(matches!(refused, RenewError::OnChain(it) if it.size() == 6));
         let known = [(signed(6, 5), larger), (root(6), larger)];
+        assert_eq!(judged(&known).unwrap(), (6, 5, 0));
+        // A root that the store does not have is of another history.
+        let known = [(signed(6, 5), Fit::Contained), (root(4), Fit::OtherRoot)];
         assert_eq!(judged(&known).unwrap(), (6, 5, 0));
         let nothing = judged(&[(root(2), Fit::Contained)]).unwrap_err();
         assert!(matches!(nothing, RenewError::NothingOutside));

@@ -324,7 +324,9 @@ impl LogSigner {
         let read = self
             .log
             .read(move |shared, domain| Ok(signer.next(shared, domain, last_signed.as_ref())));
-        let Some(state) = read.await?.transpose()?.flatten() else {
+        // Size 0 says nothing, and no reader has a use for a log that begins with it.
+        let state = read.await?.transpose()?.flatten();
+        let Some(state) = state.filter(|state| state.size > 0) else {
             return Ok(None);
         };
         let is_signed_by_present_key = |note: &SignedNote| {

@@ -15,8 +15,8 @@ use keyssi::{
     AnchorId, AnchorSigner, AnchorValue, BrickHash, Domain, Head, KeySsi, PrivateKey, Timestamp,
 };
 use ledger::{
-    AnchorFinding, EmbeddedLedger, EngineOptions, Entry, Intent, Ledger, LedgerError, LogSigner,
-    Mode, SignerError, check,
+    AnchorFinding, AnchorQuota, EmbeddedLedger, EngineOptions, Entry, Intent, Ledger, LedgerError,
+    LogSigner, Mode, SignerError, check,
 };
 use translog::{
     BundleId, Checkpoint, LogKey, Op, Origin, TileId, verify_consistency, verify_inclusion,
@@ -158,6 +158,55 @@ async fn every_entry_is_proven_from_what_is_signed_and_nothing_else_is_shown() {
     let report = check(folder.path()).unwrap();
     assert_eq!(report.findings, []);
     assert_eq!(report.log_entries, 521);
+}
+
+/// Bug: an empty log signs a checkpoint of size 0, and the store passes for damaged. Mechanism: the quota refuses
+/// the first entries of a domain in a batch in which another domain's are written. Fix: the state is
+/// written of the logs that grew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_whose_first_entries_are_refused_stays_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    let other: Domain = "two".parse().unwrap();
+    let quota = AnchorQuota {
+        anchors: Some(1),
+        versions: None,
+    };
+    ledger.set_quota(&other, || quota);
+    let refused = |number: u8| {
+        let key = PrivateKey::from_bytes(&[number; 32]).unwrap();
+        let seed = KeySsi::seed("two", &key).unwrap();
+        let id = AnchorId::of(&seed).unwrap();
+        let owner = AnchorSigner::new(id, key, "two", None).unwrap();
+        entry(&owner, &first(&owner), Intent::Create)
+    };
+    // Many at once, so that some are in one batch.
+    let mut writers = Vec::new();
+    for number in 0..32_u8 {
+        let (good, bad) = (ledger.clone(), ledger.clone());
+        let number_of_good = u16::from(number);
+        writers.push(tokio::spawn(async move {
+            create(&good, number_of_good..number_of_good + 1).await;
+        }));
+        let pair = vec![refused(2 * number + 1), refused(2 * number + 2)];
+        writers.push(tokio::spawn(async move {
+            let refused = bad.write_all(pair).await.unwrap_err().source;
+            assert!(
+                matches!(refused, LedgerError::QuotaExceeded { .. }),
+                "{refused}"
+            );
+        }));
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let name = Origin::parse("log.example/two").unwrap();
+    let keys = vec![LogKey::from_seed(&name, &[1; 32])];
+    let signer = LogSigner::open(ledger.log(&other), name, keys, None).await;
+    assert_eq!(signer.unwrap().sign().await.unwrap(), None);
+    assert_eq!(sign(&ledger).await.size, 32);
+    drop(ledger);
+    assert_eq!(check(folder.path()).unwrap().findings, []);
 }
 
 #[tokio::test]

@@ -75,13 +75,17 @@ impl Reader {
 
     /// Looks at the log once.
     pub(super) async fn look(&mut self) -> Look {
-        let (believed, newest) = match self.trust.newest(&self.files.log).await {
+        let (believed, shown) = match self.trust.newest(&self.files.log).await {
             Ok(Some(Newest { believed, shown })) => (believed, shown),
             Ok(None) => return Look::Failed(no_checkpoint()),
             Err(stop) => return stop.into(),
         };
+        // The cosigned one is fetched after the other: the log may have grown, and been cosigned, meanwhile.
+        let has_grown = believed.checkpoint.size > shown.checkpoint.size;
+        let newest = if has_grown { &believed } else { &shown }.clone();
         if let Some(last) = &self.last
             && last.checkpoint == newest.checkpoint
+            && !has_grown
         {
             return Look::Done(Box::default());
         }
@@ -99,9 +103,11 @@ impl Reader {
         };
         let mut all: Vec<Believed> = self.further.clone();
         all.extend(remembered);
+        let rollback = rollback(&all, &shown.checkpoint);
         all.push(believed);
-        all.push(newest.clone());
-        let outcome = self.compare(&all, &newest, &mut looked.continued).await;
+        all.push(shown);
+        let compared = self.compare(&all, &newest, rollback, &mut looked.continued);
+        let outcome = compared.await;
         looked.entries = self.replay.size();
         looked.anchors = self.replay.rules.anchors();
         looked.counts = self.replay.rules.counts;
@@ -130,20 +136,15 @@ impl Reader {
         &mut self,
         all: &[Believed],
         newest: &Believed,
+        rollback: Option<Finding>,
         continued: &mut Option<Continued>,
     ) -> Result<(), Stop> {
         let origin = &newest.checkpoint.origin;
         if let Some(other) = all.iter().find(|it| it.checkpoint.origin != *origin) {
             return Err(of_another_log(&other.checkpoint.origin, origin).into());
         }
-        let size = newest.checkpoint.size;
-        let larger = |it: &&Believed| it.checkpoint.size > size;
-        // What the log shows must reach as far as what it has shown.
-        if let Some(seen) = all.iter().find(larger) {
-            let seen = seen.checkpoint.size;
-            let text = format!("it is older than one of size {seen} that the log signed before");
-            let finding = Finding::new(Kind::Rollback, text).at(size);
-            return Err(finding.file("checkpoint").into());
+        if let Some(finding) = rollback {
+            return Err(finding.into());
         }
         // Not the newest itself: its root is compared in the end.
         let mut former: Vec<Checkpoint> = all
@@ -268,6 +269,19 @@ impl Looked {
         }
         Ok(())
     }
+}
+
+/// What the log shows as its newest must reach as far as what was seen of it before.
+fn rollback(seen: &[Believed], shown: &Checkpoint) -> Option<Finding> {
+    let size = shown.size;
+    let larger = seen.iter().find(|it| it.checkpoint.size > size)?;
+    let seen = larger.checkpoint.size;
+    let text = format!("it is older than one of size {seen} that the log signed before");
+    Some(
+        Finding::new(Kind::Rollback, text)
+            .at(size)
+            .file("checkpoint"),
+    )
 }
 
 fn no_checkpoint() -> Failure {

@@ -12,23 +12,24 @@
 //!
 //! **Source:** `translog.md` §4; docs/ledger.md, "A new log that names the old one".
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use causes::with_causes;
 use clap::Args;
 use keyssi::Domain;
 use ledger::{Ending, LedgerError, Lineage, Log, OldKey, RenewError, Renewed};
 use serde_json::json;
-use translog::{LogKey, Origin, Predecessor, VerifierKey};
+use translog::{LogKey, Origin, Policy, Predecessor, VerifierKey};
 
 use super::stopped::{self, StoreArgs};
+use super::trust::read_policy;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{self, Form, Output};
 
 pub(super) const HELP: &str = "\
 Examples:
   kiln log renew --data kiln-data --domain default --origin anchors.example/default-2 \\
-      --checkpoint from-the-witness
+      --checkpoint from-the-witness --policy policy.txt
 
 For a log on hold whose newest entries are lost for good: the store holds less than was signed, and no
 backup has the rest. (If the store has all, `kiln log lift` lets the log go on.) The old log ends: nothing
@@ -38,8 +39,13 @@ one ended, and how much of it is here; what is between is lost, and its owners a
 have it. This cannot be undone. It is no change of a log's key: for that see log.old_key.
 
 --checkpoint is the newest signed checkpoint of the old log that can be had anywhere: of a witness, a
-monitor, a friend. Choose a name that no log ever had. Then set log.origin in the configuration to it, and
-give the key that is printed to witnesses, monitors and readers. Stop the node first.
+monitor, a friend. --policy names the old log's witnesses (the node's log.policy will do): what one of
+them cosigned, and the store contains, is surely part of the old log if it cosigned the newest lost
+checkpoint too. Without such a witness the new log says for ever that none of the old entries are surely
+here.
+
+Choose a name that no log ever had. Then set log.origin in the configuration to it, and give the key that
+is printed to witnesses, monitors and readers. Stop the node first.
 
 Exit codes: 0 done, or done before; 1 a file is no checkpoint under the old log's key; 2 a name that
 cannot be; 7 the log can go on: it is not on hold, or the store has all that was signed; 11 the chain has
@@ -56,6 +62,9 @@ pub(crate) struct RenewArgs {
     /// The old log's verifier key, if its key file is lost; can be repeated
     #[arg(long, value_name = "VKEY")]
     old_vkey: Vec<String>,
+    /// A policy with the old log's witnesses, whose cosignatures show how much of it the store has
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
 }
 
 pub(super) async fn run(args: &RenewArgs, output: Output) -> Outcome {
@@ -85,10 +94,12 @@ pub(super) async fn run(args: &RenewArgs, output: Output) -> Outcome {
     check_name(&store, &domain, &origin).await?;
     let (keys, key) = old_keys(args, &path, &origin)?;
     let outside = args.store.outside(&keys)?;
+    let witnesses = witnesses(args.policy.as_deref())?;
     let ending = Ending {
         keys: &keys,
         key,
         outside: &outside,
+        witnesses: &witnesses,
         regard: args.store.regard(),
     };
     log.end(&ending).await.map_err(refused)?;
@@ -162,6 +173,19 @@ fn old_keys(
         return Err(used(new));
     }
     Ok((keys, standing))
+}
+
+/// The keys of the witnesses that are believed; none without a policy.
+fn witnesses(policy: Option<&Path>) -> Result<Vec<VerifierKey>, Failure> {
+    let Some(path) = policy else {
+        return Ok(Vec::new());
+    };
+    let policy = Policy::parse(&read_policy(path)?).map_err(|error| {
+        let message = format!("{} is no policy: {}", path.display(), with_causes(&error));
+        Failure::new(Exit::Usage, message).next("name the file that log.policy names")
+    })?;
+    let witnesses = policy.witnesses().iter();
+    Ok(witnesses.map(|witness| witness.key.clone()).collect())
 }
 
 /// Refuses a name that a log of this store has or had.

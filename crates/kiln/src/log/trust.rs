@@ -39,7 +39,8 @@ pub(super) struct Believed {
 pub(super) struct Newest {
     /// The one that is believed.
     pub(super) believed: Believed,
-    /// The newest that the log signed, which may lack cosignatures: it has to fit all the same.
+    /// What it shows as its newest, which may lack cosignatures: it has to fit all the same. Fetched
+    /// before the other, so it may be the older one.
     pub(super) shown: Believed,
 }
 
@@ -173,7 +174,11 @@ fn parse(bytes: &[u8], path: &str) -> Result<SignedNote, Finding> {
     SignedNote::parse(text).map_err(|error| finding(with_causes(&error)))
 }
 
-fn read_policy(path: &Path) -> Result<String, Failure> {
+/// The text of a policy.
+///
+/// # Errors
+/// [`Exit::Usage`] if it is no text, and why it cannot be read.
+pub(super) fn read_policy(path: &Path) -> Result<String, Failure> {
     let bytes = read_bounded(path, POLICY_BYTES_MAX as u64)?;
     String::from_utf8(bytes.to_vec()).map_err(|error| {
         Failure::new(Exit::Usage, format!("{} is not UTF-8", path.display()))

@@ -1,9 +1,10 @@
 //! Publishes the roots of a domain's log to an `AnchorRegistry` on an EVM chain, by number of
 //! entries or by time, whichever comes first.
 //!
-//! The chain is read back before each publication, and at the start. What stands there and is not
-//! recorded here, because the node ended in between, is recorded then; it is the same code after
-//! each publication. What contradicts our log ends all publishing until a person has looked.
+//! The chain is read back at the start, before each publication, and every few minutes between them.
+//! What stands there and is not recorded here, because the node ended in between, is recorded then; it
+//! is the same code after each publication. What was recorded and has left the chain is published again.
+//! What contradicts our log ends all publishing until a person has looked.
 //!
 //! A crash before the transaction leaves a note of a root to be published, which the next
 //! publication passes over. A crash after it leaves a batch on the chain that is found there, and
@@ -32,6 +33,10 @@ use crate::log::Log;
 use chain::Recorded;
 
 pub use error::PublisherError;
+
+/// Longest pauses (`Timing::poll_max`) after which the chain is read again although nothing is published:
+/// two minutes by default. Until then a root that has left it passes for one that is there.
+const QUIET_PAUSES: u32 = 8;
 
 /// When a root is published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +74,8 @@ struct Inner {
 /// What is known from one look to the next.
 #[derive(Default)]
 struct State {
-    /// Whether the chain was read since the last publication was tried.
-    is_read_back: bool,
+    /// When the chain was read; `None` since the last publication was tried.
+    read_back: Option<Instant>,
     /// When the time of the first entry that is not published, at this place, is over.
     due: Option<(u64, Instant)>,
 }
@@ -78,9 +83,9 @@ struct State {
 /// When to look again.
 enum Look {
     Now,
-    /// Or when something is signed.
+    /// Or when something is signed, or the chain has to be read again.
     At(Instant),
-    /// When something is signed.
+    /// When something is signed, or the chain has to be read again.
     Signed,
     /// After the pause between two looks at the chain.
     Pause,
@@ -151,12 +156,13 @@ impl Publisher {
                     continue;
                 }
             };
+            let recheck = Instant::now() + inner.quiet();
             let until = async {
                 match look {
                     Look::Now => {}
-                    Look::At(due) => sleep_until(due).await,
+                    Look::At(due) => sleep_until(due.min(recheck)).await,
                     Look::Pause => sleep(inner.pause(0)).await,
-                    Look::Signed => std::future::pending().await,
+                    Look::Signed => sleep_until(recheck).await,
                 }
             };
             // The keeper, which sends them, lives in `self`.
@@ -187,11 +193,12 @@ impl Inner {
 
     /// One look at the log, and what follows from it.
     async fn step(&self, state: &mut State) -> Result<Look, PublisherError> {
-        if !state.is_read_back {
+        let is_fresh = |at: Instant| at.elapsed() < self.quiet();
+        if !state.read_back.is_some_and(is_fresh) {
             if let Recorded::NotDeep = self.read_back().await? {
                 return Ok(Look::Pause);
             }
-            state.is_read_back = true;
+            state.read_back = Some(Instant::now());
         }
         let published = self.log().last_publication().await?;
         let published = published.map_or(0, |publication| publication.size);
@@ -212,7 +219,7 @@ impl Inner {
             return Ok(Look::At(due));
         }
         // Whatever comes of it, the chain is read before the next.
-        state.is_read_back = false;
+        state.read_back = None;
         match self.read_back().await? {
             // More was recorded: less may be waiting than it seemed.
             Recorded::Some => Ok(Look::Now),
@@ -245,6 +252,13 @@ impl Inner {
         let timing = &self.account.config().timing;
         let pause = timing.poll.saturating_mul(1 << failures.min(16));
         pause.min(timing.poll_max.max(timing.poll))
+    }
+
+    /// How long the chain is not read while nothing is published.
+    fn quiet(&self) -> Duration {
+        let timing = &self.account.config().timing;
+        let longest = timing.poll_max.max(timing.poll);
+        longest.saturating_mul(QUIET_PAUSES)
     }
 
     fn report(&self, error: Option<&PublisherError>) {

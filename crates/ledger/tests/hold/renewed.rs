@@ -6,7 +6,10 @@
 //! name.
 
 use ledger::{End, Ending, OldKey, Publication, RenewError};
-use translog::{OnChain, Predecessor, VerifierKey, leaf_hash, verify_inclusion, verify_note};
+use translog::{
+    KeyName, OnChain, Predecessor, VerifierKey, WitnessKey, leaf_hash, verify_inclusion,
+    verify_note,
+};
 
 use super::*;
 
@@ -26,6 +29,7 @@ fn ending<'a>(keys: &'a [VerifierKey], outside: &'a [Outside]) -> Ending<'a> {
         keys,
         key: OldKey::AtHand,
         outside,
+        witnesses: &[],
         regard: Regard::All,
     }
 }
@@ -64,9 +68,24 @@ async fn a_log_that_lost_entries_goes_on_under_another_name() {
     .await
     .unwrap();
     held(&ledger).await;
-    let judged = end(&ledger, &[outside(&lost), outside(&kept)])
-        .await
-        .unwrap();
+    // Nothing shows that what the store signed is not newer than the copy that was put back.
+    let judged = end(&ledger, &[outside(&lost), outside(&kept)]).await;
+    assert_eq!(judged.unwrap().predecessor.kept, 0);
+    // A witness does.
+    let name = KeyName::parse("witness.example").unwrap();
+    let witness = WitnessKey::from_seed(&name, &[5; 32]);
+    let seen = [&lost, &kept].map(|note| {
+        let line = witness.cosign(&note.checkpoint().unwrap(), NOW_MS / 1000);
+        let mut note = note.clone();
+        note.add(line).unwrap();
+        outside(&note)
+    });
+    let (keys, witnesses) = ([key(1).verifier().clone()], [witness.verifier().clone()]);
+    let with_witness = Ending {
+        witnesses: &witnesses,
+        ..ending(&keys, &seen)
+    };
+    let judged = log.end(&with_witness).await.unwrap();
     let predecessor = Predecessor {
         origin: origin(),
         size: 5,
@@ -88,7 +107,7 @@ async fn a_log_that_lost_entries_goes_on_under_another_name() {
     assert_eq!(root(&first), root(&kept));
     assert_eq!(log.last_publication().await.unwrap(), None);
     let lineage = log.lineage().await.unwrap().unwrap();
-    assert_eq!(lineage.note(), lost.to_string());
+    assert_eq!(Some(lineage.note()), seen[0].note());
     assert_eq!(lineage.predecessor(), &predecessor);
     // Nobody signs under the old name any more, whatever the key.
     for seed in [1, 7] {
@@ -160,7 +179,7 @@ async fn a_log_that_can_go_on_does_not_end() {
     let signer = signer(&ledger).await;
     signer.weigh(&lost[0]).await.unwrap();
     let judged = end(&ledger, &[outside(&kept)]).await.unwrap();
-    assert_eq!((judged.predecessor.size, judged.predecessor.kept), (5, 3));
+    assert_eq!((judged.predecessor.size, judged.predecessor.kept), (5, 0));
     let keys = [key(2).verifier().clone()];
     let refused = log.end(&ending(&keys, &lost)).await.unwrap_err();
     assert!(matches!(refused, RenewError::OtherLog(_)), "{refused:?}");
@@ -200,7 +219,7 @@ async fn a_name_is_given_once_and_each_log_names_the_one_before() {
     }
     let renewed = log.renew(judged, &named("log.example/third", 3)).await;
     let named_before = renewed.unwrap().predecessor;
-    assert_eq!((named_before.origin.as_str(), named_before.kept), (NEW, 3));
+    assert_eq!((named_before.origin.as_str(), named_before.kept), (NEW, 0));
     let ended = log.lineage().await.unwrap().unwrap().ended().unwrap();
     assert_eq!(ended, [origin(), second]);
     let refused = signer_of(&ledger, named(NEW, 2)).await;

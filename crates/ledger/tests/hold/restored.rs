@@ -140,6 +140,7 @@ async fn the_hold_of_an_empty_log_that_is_renewed_is_lifted() {
         keys: &keys,
         key: OldKey::AtHand,
         outside: &lost,
+        witnesses: &[],
         regard: Regard::All,
     };
     let log = ledger.log(&domain());

@@ -208,6 +208,26 @@ async fn recorded_batches_that_leave_the_chain_are_published_again() {
     }
 }
 
+/// Bug: a root that has left the chain passes for one that is there, for as long as nothing is signed.
+/// Mechanism: the publisher waits for the next signature. Fix: the chain is read now and then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_leaves_the_chain_while_the_log_is_quiet_is_noticed() {
+    let ground = Ground::new().await;
+    let node = ground.node().await;
+    node.write(0..5).await;
+    let running = run(&ground.publisher(&node, BY_SIZE));
+    node.until_published(5).await;
+    let before = node.published().await.unwrap();
+    ground.anvil.reorg(1).unwrap();
+    // It may soon be there again, in a later block.
+    until("it is taken back", async || {
+        let published = node.published().await;
+        published.is_none_or(|it| it.chain.block > before.chain.block)
+    })
+    .await;
+    end(running).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_that_leaves_the_chain_before_it_is_deep_enough_was_never_recorded() {
     let ground = Ground::new().await;

@@ -14,14 +14,14 @@ mod faults;
 mod renewed;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chain::{Signed, account, anvil, sender, until};
 use evm::{Address, B256, Chain, Registry, Sender, Statement};
 use keyssi::Domain;
 use ledger::{
     Batching, EmbeddedLedger, EngineOptions, Entry, Intent, Ledger, LedgerError, Log, LogKeeper,
-    LogSigner, Mode, Publication, Publisher, origin_id,
+    LogSigner, Mode, OpenError, Publication, Publisher, origin_id,
 };
 use tempfile::TempDir;
 use testkit::anvil::{Anvil, Mining};
@@ -32,6 +32,8 @@ use translog::{
 
 const ORIGIN: &str = "log.example/default";
 const LATE: Duration = Duration::from_hours(1);
+/// Longest wait until nobody has a store open any more.
+const CLOSED_WAIT: Duration = Duration::from_secs(30);
 const BY_SIZE: Batching = Batching {
     entries_max: 5,
     time_max: LATE,
@@ -121,11 +123,20 @@ impl Node {
 
     /// With this name of its log and this seed of its key.
     async fn open_as(folder: &Path, origin: &str, seed: u8, policy: Option<Policy>) -> Self {
-        let options = EngineOptions {
-            free_bytes_min: 0,
-            mode: Mode::Serve,
+        let deadline = Instant::now() + CLOSED_WAIT;
+        let ledger = loop {
+            let options = EngineOptions {
+                free_bytes_min: 0,
+                mode: Mode::Serve,
+            };
+            match EmbeddedLedger::open(folder, options, || 1_700_000_000_000) {
+                // A task that was ended may still be at work in the store.
+                Err(OpenError::InUse { .. }) if Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                opened => break opened.unwrap(),
+            }
         };
-        let ledger = EmbeddedLedger::open(folder, options, || 1_700_000_000_000).unwrap();
         let origin = Origin::parse(origin).unwrap();
         let key = LogKey::from_seed(&origin, &[seed; 32]);
         let log = ledger.log(&domain());
