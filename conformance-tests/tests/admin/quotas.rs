@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use anyhow::{Context as _, Result, ensure};
 use keyssi::BrickHash;
 use serde_json::{Value, json};
+use testkit::day;
 use testkit::http::{Reply, Request, ask};
 use testkit::owner::{FIRST_MS, Owner};
 use testkit::process::{Launch, NodeProcess};
@@ -142,6 +143,7 @@ fn configured_quotas_that_do_not_count_are_told() -> Result<()> {
 
 #[test]
 fn what_is_counted_per_day_counts_from_when_it_is_set() -> Result<()> {
+    day::wait_if_it_ends_soon();
     let node = Node::start("")?;
     check_put(&node, 1, 201)?;
     set(

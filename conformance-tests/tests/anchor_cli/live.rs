@@ -1,6 +1,8 @@
 //! `kiln anchor` with a real node: from a new version to its proof, and what a node may not do.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
@@ -14,6 +16,8 @@ use crate::place::Place;
 const CONFIG: &str =
     "[[domain]]\nname = \"default\"\n[domain.log]\norigin = \"anchors.example/default\"\n";
 const KEY: &str = "file:record.key";
+/// Longest wait for a checkpoint; the node signs one each second, a busy machine takes longer.
+const SIGNED_WAIT: Duration = Duration::from_mins(1);
 
 /// A node with a DSU of two versions, and a folder with its key.
 fn prepared(config: &str) -> Result<(Server, Place)> {
@@ -31,6 +35,19 @@ fn vkey(server: &Server) -> Result<String> {
     let reply = server.fetch("/log/default/vkey")?;
     assert_eq!(reply.status, 200);
     Ok(reply.text().lines().next().context("no key")?.to_owned())
+}
+
+/// Waits until a checkpoint has both versions.
+fn wait_for_both(server: &Server) -> Result<()> {
+    let deadline = Instant::now() + SIGNED_WAIT;
+    loop {
+        let checkpoint = server.fetch("/log/default/checkpoint")?.text();
+        if checkpoint.lines().nth(1) == Some("2") {
+            return Ok(());
+        }
+        assert!(Instant::now() < deadline, "{checkpoint}");
+        sleep(Duration::from_millis(20));
+    }
 }
 
 fn prove(place: &Place, version: &str, out: &str) -> Result<String> {
@@ -225,6 +242,8 @@ fn a_proof_is_waited_for_and_not_for_ever() -> Result<()> {
 #[test]
 fn a_false_proof_is_refused_and_not_written() -> Result<()> {
     let (server, place) = prepared(CONFIG)?;
+    // Both proofs are of the same tree then.
+    wait_for_both(&server)?;
     let proof = prove(&place, "1", "good")?;
     let first = prove(&place, "0", "first")?;
     let mut other_tree = ProofFile::parse(&proof)?;

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use testkit::server::Server;
 
 use crate::answer::Answer::{self, Empty, Message};
@@ -11,8 +11,13 @@ use crate::signer::{Chain, Key, hash, link, signed_link};
 use crate::{CONFIG, check_total, check_versions, write};
 
 /// Within this time a valid append must have been taken. A lock that is kept
-/// costs at least five seconds; a busy machine costs less than four.
+/// costs at least five seconds.
 const AT_ONCE: Duration = Duration::from_secs(4);
+/// A busy machine may take longer now and then, a lock that is kept does each
+/// time.
+const ATTEMPTS_MAX: u32 = 3;
+/// A busy machine takes no longer.
+const IN_TIME: Duration = Duration::from_secs(20);
 
 const OUT_OF_SYNC: Answer<'_> = Message(428, "Versions out of sync");
 const OLDER: Answer<'_> = Message(409, "older than the last signed hashlink timestamp");
@@ -28,15 +33,17 @@ fn started(server: &Server, name: &str) -> Result<Chain> {
     Ok(chain)
 }
 
-fn append(server: &Server, chain: &mut Chain, case: &str) -> Result<()> {
+/// Appends a valid value; how long that took.
+fn append(server: &Server, chain: &mut Chain, case: &str) -> Result<Duration> {
     let value = chain.next(case);
     let began = Instant::now();
     let reply = write(server, "append-to-anchor", &chain.id, &value)?;
     Empty(201).check(case, &reply);
     let took = began.elapsed();
-    assert!(took < AT_ONCE, "{case}: the next append took {took:?}");
+    assert!(took < IN_TIME, "{case}: the next append took {took:?}");
     chain.push(value);
-    check_versions(server, &chain.id, &chain.plain_values())
+    check_versions(server, &chain.id, &chain.plain_values())?;
+    Ok(took)
 }
 
 #[test]
@@ -44,10 +51,15 @@ fn a_wrong_next_value_is_refused_and_the_right_one_taken_at_once() -> Result<()>
     let server = Server::start(CONFIG)?;
     let check =
         |case: &str, value: &dyn Fn(&Chain) -> String, expected: Answer<'_>| -> Result<()> {
-            let mut chain = started(&server, case)?;
-            let reply = write(&server, "append-to-anchor", &chain.id, &value(&chain))?;
-            expected.check(case, &reply);
-            append(&server, &mut chain, case)
+            for attempt in 0..ATTEMPTS_MAX {
+                let mut chain = started(&server, &format!("{case} {attempt}"))?;
+                let reply = write(&server, "append-to-anchor", &chain.id, &value(&chain))?;
+                expected.check(case, &reply);
+                if append(&server, &mut chain, case)? < AT_ONCE {
+                    return Ok(());
+                }
+            }
+            bail!("{case}: each time the next append took {AT_ONCE:?} or longer")
         };
     let time = |chain: &Chain| chain.time().to_string();
     let over = |chain: &Chain, last: &str, time: &str| {
@@ -161,7 +173,8 @@ fn an_absent_anchor_cannot_be_appended_to() -> Result<()> {
         &write(&server, "create-anchor", &chain.id, &value)?,
     );
     chain.push(value);
-    append(&server, &mut chain, "then append")
+    append(&server, &mut chain, "then append")?;
+    Ok(())
 }
 
 #[test]
@@ -204,7 +217,8 @@ fn an_anchor_may_begin_with_a_transfer() -> Result<()> {
     let reply = write(&server, "append-to-anchor", &chain.id, &old)?;
     OUT_OF_SYNC.check("the old owner", &reply);
     chain.owner = next;
-    append(&server, &mut chain, "by the new owner")
+    append(&server, &mut chain, "by the new owner")?;
+    Ok(())
 }
 
 /// A signed link cannot be taken for a transfer, nor the other way round,
@@ -227,5 +241,6 @@ fn a_signature_over_one_type_does_not_serve_another() -> Result<()> {
     let value = value.replacen(&format!("{time}|"), &format!("{time}/"), 1);
     let reply = write(&server, "append-to-anchor", &chain.id, &value)?;
     Message(400, "65-byte public key").check(&key, &reply);
-    append(&server, &mut chain, "then a value")
+    append(&server, &mut chain, "then a value")?;
+    Ok(())
 }

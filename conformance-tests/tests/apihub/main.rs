@@ -20,7 +20,7 @@ use crate::answer::Answer::{Body, Empty, Message};
 use crate::hub::{Hub, HubNode};
 
 /// Changes are noticed within about a second; a busy machine takes longer.
-const NOTICE_WAIT: Duration = Duration::from_secs(15);
+const NOTICE_WAIT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(50);
 
 /// Waits until something holds, and says what did not when it does not in time.

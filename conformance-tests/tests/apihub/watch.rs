@@ -2,6 +2,7 @@
 //! be read changes nothing.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use testkit::eth_adapter::{EthAdapter, recorded};
@@ -9,6 +10,9 @@ use testkit::owner::Owner;
 
 use crate::hub::{Hub, HubNode};
 use crate::{wait_for_line, wait_until};
+
+/// A ledger that is asked nothing for so long is left alone.
+const QUIET: Duration = Duration::from_millis(500);
 
 fn wait_for_bdns(node: &HubNode, text: &str) -> Result<()> {
     wait_until(text, || Ok(node.fetch("/bdns")?.body == text.as_bytes()))
@@ -161,7 +165,15 @@ fn a_domain_that_moves_to_another_ledger_has_one_outbox() -> Result<()> {
         node.fetch(total)?;
         Ok(!later.asked().is_empty())
     })?;
-    let before = former.asked().len();
+    // What the former was asked at the time of the change may still be on its way.
+    let (mut before, mut since) = (former.asked().len(), Instant::now());
+    wait_until("the former is left alone", || {
+        let now = former.asked().len();
+        if now != before {
+            (before, since) = (now, Instant::now());
+        }
+        Ok(since.elapsed() >= QUIET)
+    })?;
     create(2)?;
     for _ in 0..6 {
         let seen = later.asked().len();

@@ -31,7 +31,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Longest wait for a transaction of a node in the pool.
 const POOL_WAIT: Duration = Duration::from_secs(30);
 /// Looks at the pool from block to block.
-const LOOKS_A_BLOCK: u32 = 20;
+pub(crate) const LOOKS_A_BLOCK: u32 = 20;
 /// What a transaction offers that is to win over any of a node: a thousand gwei.
 const HIGH_FEE: &str = "0xe8d4a51000";
 
@@ -174,7 +174,7 @@ impl Held<'_> {
         let mut looks = 0;
         wait_until("a transaction is in the pool", POOL_WAIT, || {
             looks += 1;
-            if self.count(account, "pending")? > self.count(account, "latest")? {
+            if self.is_pending(account)? {
                 return Ok(true);
             }
             if looks % LOOKS_A_BLOCK == 0 {
@@ -182,6 +182,11 @@ impl Held<'_> {
             }
             Ok(false)
         })
+    }
+
+    /// Whether a transaction of an account is in the pool.
+    pub(crate) fn is_pending(&self, account: Account) -> Result<bool> {
+        Ok(self.count(account, "pending")? > self.count(account, "latest")?)
     }
 
     /// Uses the account's next nonce for something else, in place of whatever waits with it, and

@@ -23,7 +23,7 @@ const BRICK_BYTES: usize = 1 << 20;
 /// Refusals in a row after which the volume counts as full.
 const REFUSALS: usize = 8;
 /// Longest wait until writes are granted after there is space again.
-const RECOVERY: Duration = Duration::from_secs(20);
+const RECOVERY: Duration = Duration::from_mins(1);
 
 /// What a variant gave.
 #[derive(Debug, Default)]

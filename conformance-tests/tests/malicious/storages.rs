@@ -55,8 +55,14 @@ async fn one_honest_storage_is_enough_to_read() {
         storages.tell(1, &lie, &[Route::GetBrick, Route::GetBricks]);
         let mut bad = Vec::new();
         for batch in [BatchUse::WhereOffered, BatchUse::Never] {
-            let idle = IMPATIENCE;
-            let watched = storages.client(Habits { batch, idle });
+            let mut habits = Habits {
+                batch,
+                ..Habits::default()
+            };
+            if matches!(lie, Lie::Drip(_) | Lie::Silence) {
+                habits.idle = IMPATIENCE;
+            }
+            let watched = storages.client(habits);
             // Reads take turns: in some of them the liar is asked first.
             for _ in 0..3 {
                 let read = stage.record.read(&watched.client).await;

@@ -117,6 +117,9 @@ fn what_a_sender_does_not_trace_is_not_traced_and_a_ratio_of_nothing_traces_noth
         world.server.ask(&request)?;
         world.server.fetch("/version")?;
     }
+    collector
+        .wait_until(|sendings| spans_in(sendings).is_ok_and(|spans| !spans.is_empty()))
+        .map_err(|sent| anyhow::anyhow!("no span in {} sendings", sent.len()))?;
     world.end()?;
     // What is left is sent at the end, so nothing more can come.
     let spans = spans_in(&collector.sendings())?;

@@ -82,7 +82,7 @@ impl World {
 /// The section that sends traces to a collector.
 pub(crate) fn otlp(collector: &Collector) -> String {
     format!(
-        "[otlp]\nendpoint = {:?}\ntimeout_ms = 1000\n",
+        "[otlp]\nendpoint = {:?}\ntimeout_ms = 30000\n",
         collector.endpoint()
     )
 }

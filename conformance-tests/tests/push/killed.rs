@@ -28,7 +28,7 @@ const KILLS: usize = 5;
 const READERS: usize = 8;
 /// Lines of the journal before the last kill: two for each item, begun and stored, and so many
 /// items left that the kill comes before the end.
-const LINES_MAX: u64 = 2 * (PATIENTS - 50);
+const LINES_MAX: u64 = 2 * (PATIENTS - 200);
 /// How often the length of the journal is looked at.
 const POLL: Duration = Duration::from_millis(1);
 /// Longest wait for the journal to grow.

@@ -37,7 +37,7 @@ fn a_job_that_cannot_read_its_keyring_makes_each_dsu_once() -> Result<()> {
         )?;
     }
     let mut points: Vec<u64> = (0..KILLS)
-        .map(|_| 2 + random.below(2 * (ITEMS - 10)))
+        .map(|_| 2 + random.below(2 * (ITEMS - 30)))
         .collect();
     points.sort_unstable();
     for lines in points {

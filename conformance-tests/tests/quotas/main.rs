@@ -23,6 +23,7 @@ use keyssi::BrickHash;
 use sha2::{Digest as _, Sha256};
 use testkit::binaries::Binary;
 use testkit::caller::Caller;
+use testkit::day;
 use testkit::http::{Body, Reply, Request, ask};
 use testkit::owner::{FIRST_MS, Owner};
 use testkit::process::{Launch, NodeProcess};
@@ -160,6 +161,7 @@ fn a_quota_of_all_anonymous_callers_is_called_so() -> Result<()> {
 
 #[test]
 fn bytes_of_a_day_are_counted_as_they_come_and_over_a_restart() -> Result<()> {
+    day::wait_if_it_ends_soon();
     let config = "[limits.anonymous]\nbytes_up_per_day = 10000\n\
                   [[domain]]\nname = \"default\"\nquota = { bytes_up_per_day = 14000 }";
     let server = Server::start(config)?;
@@ -224,6 +226,7 @@ fn bytes_of_a_day_are_counted_as_they_come_and_over_a_restart() -> Result<()> {
 
 #[test]
 fn what_was_stored_is_acknowledged_and_no_way_leads_around_a_domain() -> Result<()> {
+    day::wait_if_it_ends_soon();
     let config = "[metrics]\nlisten = \"127.0.0.1:0\"\n\
                   [[domain]]\nname = \"default\"\nquota = { bytes_down_per_day = 1000, storage_bytes = 5000 }\n\
                   [[domain]]\nname = \"slow\"\nquota = { requests_per_second = 1 }";
@@ -281,6 +284,7 @@ fn what_was_stored_is_acknowledged_and_no_way_leads_around_a_domain() -> Result<
 
 #[test]
 fn requests_bricks_and_anchors_are_limited_and_existing_bricks_are_not() -> Result<()> {
+    day::wait_if_it_ends_soon();
     let config = "[[domain]]\nname = \"default\"\n\
                   quota = { bricks_per_day = 2, anchors = 2, versions = 3 }\n\
                   [[domain]]\nname = \"slow\"\nquota = { requests_per_second = 1, requests_burst = 3 }";

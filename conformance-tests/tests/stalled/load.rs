@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use keyssi::{BrickHash, Domain};
 use testkit::caller::Caller;
+use testkit::http::HttpError;
 use testkit::memory::Resident;
 use testkit::owner::{FIRST_MS, Owner};
 use testkit::random::Random;
@@ -139,8 +140,20 @@ fn large_calls(address: SocketAddr, mut random: Random, over: &AtomicBool) -> Re
         let brick = random.bytes(LARGE_BYTES);
         let target = format!("/bricking/default/get-brick/{}", BrickHash::of(&brick));
         let put = "/bricking/default/put-brick";
-        patiently(&mut caller, &mut served, "PUT", put, Some(&brick))?;
-        let got = patiently(&mut caller, &mut served, "GET", &target, None)?;
+        patiently(
+            address,
+            &mut caller,
+            &mut served,
+            ("PUT", put),
+            Some(&brick),
+        )?;
+        let got = patiently(
+            address,
+            &mut caller,
+            &mut served,
+            ("GET", target.as_str()),
+            None,
+        )?;
         ensure!(got == brick, "other bytes than were put");
         served.large += u64::from(!over.load(Ordering::Relaxed));
     }
@@ -149,17 +162,23 @@ fn large_calls(address: SocketAddr, mut random: Random, over: &AtomicBool) -> Re
 
 /// One call, repeated as long as the node says when to come back.
 fn patiently(
+    address: SocketAddr,
     caller: &mut Caller,
     served: &mut Served,
-    method: &str,
-    target: &str,
+    (method, target): (&str, &str),
     body: Option<&[u8]>,
 ) -> Result<Vec<u8>> {
     let started = Instant::now();
+    let mut was_closed = false;
     for _ in 0..ATTEMPTS_MAX {
-        let reply = caller
-            .call(method, target, body.map(<[u8]>::to_vec))
-            .with_context(|| format!("{method} {target}"))?;
+        let mut outcome = caller.call(method, target, body.map(<[u8]>::to_vec));
+        // The node may end a connection that is kept alive just when the next call is on its way.
+        if !was_closed && matches!(outcome, Err(HttpError::Closed)) {
+            was_closed = true;
+            *caller = Caller::new(address);
+            outcome = caller.call(method, target, body.map(<[u8]>::to_vec));
+        }
+        let reply = outcome.with_context(|| format!("{method} {target}"))?;
         if matches!(reply.status, 200 | 201) {
             served.large_slowest = served.large_slowest.max(started.elapsed());
             return Ok(reply.body);

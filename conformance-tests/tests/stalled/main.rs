@@ -47,7 +47,7 @@ write_stall_ms_max = 3000
 const DEADLINE: Duration = Duration::from_secs(45);
 /// Bodies that trickle keep to the configured rate, so nobody has to end them; this is long enough
 /// for a few of those that wait to be served in their place.
-const TRICKLING: Duration = Duration::from_secs(20);
+const TRICKLING: Duration = Duration::from_secs(40);
 /// Downloads that are not read wait five seconds for their share at most and are cut off after
 /// three more; only then is looked how they ended. Twice that, for a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(16);

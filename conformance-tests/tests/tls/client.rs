@@ -14,7 +14,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use crate::authority::{Authority, Leaf};
 
 /// Longest wait for something that must come.
-pub(crate) const WAIT: Duration = Duration::from_secs(20);
+pub(crate) const WAIT: Duration = Duration::from_mins(1);
 
 /// A client that trusts one authority.
 #[derive(Clone)]

@@ -120,7 +120,7 @@ fn http_2_is_spoken_to_those_who_offer_it() -> Result<()> {
 /// With a cap of three connections: those that never end their handshake lose their place.
 #[test]
 fn unfinished_handshakes_come_to_an_end_and_count_as_connections() -> Result<()> {
-    let limits = "[limits]\nheader_ms_max = 400\nconnections_max = 3";
+    let limits = "[limits]\nheader_ms_max = 2000\nconnections_max = 3";
     let world = World::start("", limits)?;
     let client = Client::new(&world.authority)?;
     assert_eq!(client.get(world.address(), "/livez")?.0, 200);

@@ -96,7 +96,7 @@ async fn a_lost_answer_is_found_out_and_nothing_is_written_twice() {
     ] {
         let stage = Stage::new(1);
         stage.liars[0].tell(Rule::new(Route::AnchorWrite, lie.clone()).times(2));
-        let anchors = stage.impatient_client().client.anchors();
+        let anchors = stage.client_against(&lie).client.anchors();
         let mut writer = Writer::new(1);
         let first = writer.next();
         anchors.create(&writer.id, &first).await.unwrap();

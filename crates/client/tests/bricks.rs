@@ -136,7 +136,9 @@ async fn check_lie(lie: Lie, is_named: impl Fn(&ClientError) -> bool) {
     stage.liars[0].tell(Rule::new(Route::GetBrick, lie.clone()));
     let watched = stage.client_with(|mut options| {
         options.limits.brick_bytes_max = 100_000;
-        options.idle_timeout = support::IDLE;
+        if support::does_not_move(&lie) {
+            options.idle_timeout = support::IDLE;
+        }
         options
     });
     let failure = watched
@@ -226,8 +228,8 @@ async fn refusals_are_named_and_those_that_pass_are_outlived() {
     ] {
         let stage = Stage::new(1);
         let hash = stage.store(b"patience");
+        let watched = stage.client_against(&passing);
         stage.liars[0].tell(Rule::new(Route::GetBrick, passing).times(2));
-        let watched = stage.impatient_client();
         let brick = watched.client.bricks().fetch(&domain(), &hash).await;
         assert_eq!(&brick.unwrap()[..], b"patience");
         assert_eq!(watched.waits().len(), 2);
@@ -259,7 +261,7 @@ async fn a_brick_comes_from_whoever_has_it_and_the_others_are_reported() {
         for liar in &stage.liars[..2] {
             liar.tell(Rule::new(Route::GetBrick, lie.clone()));
         }
-        let watched = stage.impatient_client();
+        let watched = stage.client_against(&lie);
         for _ in 0..3 {
             let brick = watched.client.bricks().fetch(&domain(), &hash).await;
             assert_eq!(&brick.unwrap()[..], b"somewhere", "{lie:?}");
@@ -389,7 +391,7 @@ async fn archives_that_lie_are_made_up_for() {
             stage.store(bytes);
         }
         stage.liars[0].tell(Rule::new(Route::GetBricks, lie.clone()));
-        let watched = stage.impatient_client();
+        let watched = stage.client_against(&lie);
         assert_are(&fetch_all(&watched, hashes(&all)).await, &all);
         assert_eq!(stage.liars[0].told().len(), 2, "{lie:?}");
         assert!(!watched.bad_nodes().is_empty(), "{lie:?}");

@@ -24,8 +24,8 @@ use translog::{
     WitnessKey, WitnessRecord, judge, leaf_hash,
 };
 
-/// The longest that a witness may take, with some time for a busy machine.
-const TIME_MAX: Duration = Duration::from_secs(12);
+/// Longer than a witness may take, by far, for a busy machine.
+const TIME_MAX: Duration = Duration::from_mins(1);
 
 fn origin() -> Origin {
     Origin::parse("log.example/a").unwrap()
@@ -231,10 +231,12 @@ async fn bad_witnesses_cost_their_own_line_only() {
     // One that takes the connection and says nothing, and one that is not there.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     urls.push(format!("http://{}", silent.local_addr().unwrap()));
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
-    urls.push(format!("http://{}", gone.unwrap()));
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+    urls.push(format!("http://{}", gone.local_addr().unwrap()));
     expected.extend(["no answer in time", "no connection"]);
     urls.push(honest(4, 0));
+    // Only now, so that none of the others gets its port.
+    drop(gone);
 
     let started = Instant::now();
     // As a service does it: in a task of its own.

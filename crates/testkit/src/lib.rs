@@ -12,12 +12,14 @@
 //! - [`record`]: what a client knows of its writes, outside the system under test.
 //! - [`prometheus`] and [`collector`]: what scrapes a node's metrics, and what takes its traces.
 //! - [`random`]: randomness whose seed is printed.
+//! - [`day`]: keeps what is counted over a day on one day.
 //! - [`store`] and [`memory`]: what the node's own check says, and what memory it holds.
 
 pub mod anvil;
 pub mod binaries;
 pub mod caller;
 pub mod collector;
+pub mod day;
 pub mod eth_adapter;
 pub mod http;
 pub mod liar;

@@ -11,6 +11,8 @@ use testkit::server::Server;
 
 /// A short wait, for what never comes.
 pub(crate) const IDLE: Duration = Duration::from_millis(300);
+/// A wait for what never comes, where something else must come in this time on a busy machine.
+const IDLE_BESIDE_OTHERS: Duration = Duration::from_secs(2);
 
 /// A node and storages before it, each of which may lie.
 pub(crate) struct Stage {
@@ -45,11 +47,14 @@ impl Stage {
         self.client_with(|options| options)
     }
 
-    /// A client of the first liar that soon gives up what does not move.
-    pub(crate) fn impatient_client(&self) -> Watched {
-        self.client_with(|options| ClientOptions {
-            idle_timeout: IDLE,
-            ..options
+    /// A client of the first liar for this lie: it soon gives up what does not move, if that is the
+    /// lie.
+    pub(crate) fn client_against(&self, lie: &Lie) -> Watched {
+        self.client_with(|mut options| {
+            if does_not_move(lie) {
+                options.idle_timeout = IDLE_BESIDE_OTHERS;
+            }
+            options
         })
     }
 
@@ -112,6 +117,11 @@ impl Watched {
         let events = self.events.lock().unwrap();
         events.iter().filter(|event| is(event)).count()
     }
+}
+
+/// Whether nothing but the client's own patience ends the wait for what this lie withholds.
+pub(crate) fn does_not_move(lie: &Lie) -> bool {
+    matches!(lie, Lie::Stall | Lie::Silence | Lie::Drip(_))
 }
 
 /// Quick settings for the node at `url`.
